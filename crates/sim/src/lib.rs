@@ -1,0 +1,3 @@
+//! Deterministic simulation of Holdfast.
+
+pub mod trace;
