@@ -1,3 +1,4 @@
 //! Deterministic simulation of Holdfast.
 
+pub mod stage;
 pub mod trace;

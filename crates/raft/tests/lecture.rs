@@ -1,0 +1,1 @@
+//! The rules of Raft as they are taught, each shown on a whole cluster.

@@ -1,0 +1,1 @@
+//! Runs every script under `tests/scripts`.
