@@ -1,7 +1,5 @@
 //! What goes into the core and what comes out of it.
 
-use std::fmt;
-
 use crate::message::Message;
 use crate::types::{Entry, EntryId, HardState, Index, MemberId, Snapshot, Term};
 
@@ -46,7 +44,7 @@ pub enum Input {
 }
 
 /// What the driver must do. See the crate's documentation for the order in which it must be done.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Effects {
     /// What to write to the disk, and to acknowledge with [`Input::Durable`].
     pub persist: Option<Persist>,
@@ -77,7 +75,7 @@ impl Effects {
 }
 
 /// One write, which must not be reordered with others.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Persist {
     /// An image from the leader. It replaces the service's state and the whole log, which then is
     /// empty and starts after the image's last entry. It must be durable before anything else here.
@@ -202,73 +200,3 @@ impl DropReason {
         }
     }
 }
-
-/// Why a command was not taken. It is then certain that it will never be executed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum ProposeError {
-    /// This member does not lead.
-    NotLeader {
-        /// Who does, as far as this member knows.
-        leader: Option<MemberId>,
-    },
-    /// Leadership is being handed to another member.
-    Transferring {
-        /// To whom.
-        to: MemberId,
-    },
-    /// Too many bytes wait to be committed; try again when some are.
-    Busy,
-}
-
-impl fmt::Display for ProposeError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            ProposeError::NotLeader { leader: Some(leader) } => {
-                write!(f, "not the leader: ask {leader}")
-            }
-            ProposeError::NotLeader { leader: None } => {
-                write!(f, "not the leader, and none is known: try again after an election")
-            }
-            ProposeError::Transferring { to } => {
-                write!(f, "leadership is being handed to {to}: try again in a moment")
-            }
-            ProposeError::Busy => {
-                write!(f, "too many bytes wait to be committed: try again when some are")
-            }
-        }
-    }
-}
-
-impl std::error::Error for ProposeError {}
-
-/// Why leadership was not handed over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum TransferError {
-    /// This member does not lead.
-    NotLeader {
-        /// Who does, as far as this member knows.
-        leader: Option<MemberId>,
-    },
-    /// The member is not a voter.
-    NotVoter(MemberId),
-    /// No other voter has been heard of for an election timeout.
-    NoCandidate,
-}
-
-impl fmt::Display for TransferError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            TransferError::NotLeader { leader } => {
-                fmt::Display::fmt(&ProposeError::NotLeader { leader: *leader }, f)
-            }
-            TransferError::NotVoter(member) => {
-                write!(f, "{member} is not a voter: choose one of the voting members")
-            }
-            TransferError::NoCandidate => {
-                write!(f, "no other voter answers: wait until one does")
-            }
-        }
-    }
-}
-
-impl std::error::Error for TransferError {}

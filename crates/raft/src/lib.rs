@@ -97,23 +97,33 @@
 //! "Paper": Ongaro and Ousterhout, *In Search of an Understandable Consensus Algorithm* (extended
 //! version). "Thesis": Ongaro, *Consensus: Bridging Theory and Practice*.
 
+mod candidate;
 mod config;
+mod core;
 mod effects;
+mod error;
+mod follower;
+mod leader;
+mod log;
 pub mod membership;
 mod message;
 mod node;
+mod progress;
 pub mod quorum;
+mod read;
 mod status;
+mod timer;
 mod types;
 
 pub use config::{Config, ReadConfirmation};
 pub use effects::{
-    DropReason, Dropped, Durable, Effects, Input, Persist, ProposeError, ReadFailure, ReadId,
-    ReadOutcome, SnapshotRequest, TransferError,
+    DropReason, Dropped, Durable, Effects, Input, Persist, ReadFailure, ReadId, ReadOutcome,
+    SnapshotRequest,
 };
+pub use error::{MembershipError, ProposeError, ReadError, RestoreError, TransferError};
 pub use membership::Membership;
 pub use message::{AppendOutcome, Ballot, Body, Campaign, Message, Round};
-pub use node::{MembershipError, Raft, ReadError, RestoreError};
+pub use node::Raft;
 pub use status::{MemberStatus, ProgressKind, RoleKind, Status};
 pub use types::{
     DurableState, Entry, EntryId, HardState, Index, MemberId, MembershipChange, Payload, Snapshot,

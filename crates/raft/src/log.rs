@@ -1,0 +1,413 @@
+//! The log in memory, its cursors, and the configurations that stand in it.
+
+use std::collections::VecDeque;
+
+use crate::membership::Membership;
+use crate::types::{
+    DurableState, Entry, EntryId, Index, MemberId, Payload, Snapshot, SnapshotMeta, Term,
+};
+
+/// All entries since the last trim, and how far each of them has come.
+///
+/// ```text
+///            base                                                     last
+///             │ entries ──────────────────────────────────────────────►│
+///   trimmed   │ applied ≤ handed_out ≤ committed                       │
+///             │ durable ≤ written                                      │
+/// ```
+///
+/// Invariant: entries have no gaps, and their terms never decrease.
+/// Invariant: `base <= committed <= last`, and `committed` never decreases.
+/// Invariant: `applied <= handed_out <= committed`.
+/// Invariant: `durable <= written <= last`.
+/// Invariant: the first of `configurations` is in force at the service's latest image, and the
+/// others stand at rising indexes of this log.
+#[derive(Clone, Debug, Hash)]
+pub(crate) struct Log {
+    /// The entry before the first one.
+    base: EntryId,
+    entries: VecDeque<Entry>,
+    /// An image that replaced the log and has not been handed out to be written.
+    unwritten_snapshot: Option<Snapshot>,
+    written: Index,
+    durable: Index,
+    committed: Index,
+    handed_out: Index,
+    applied: Index,
+    /// Where the service's latest image ends.
+    image: Index,
+    /// Every configuration that may yet be asked for, with the index from which it is in force.
+    configurations: VecDeque<(Index, Membership)>,
+}
+
+/// The log does not hold the entry before the new ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mismatch {
+    /// It holds another one, or none.
+    Conflict,
+    /// The new entries contradict what is committed.
+    Committed,
+}
+
+impl Log {
+    /// The log of a member that has just started.
+    pub(crate) fn restore(durable: DurableState) -> Log {
+        let DurableState { hard_state, snapshot, base, entries } = durable;
+        let image = snapshot.id;
+        let mut log = Log {
+            base,
+            entries: entries.into(),
+            unwritten_snapshot: None,
+            written: Index::ZERO,
+            durable: Index::ZERO,
+            committed: image.index.max(hard_state.commit),
+            handed_out: image.index,
+            applied: image.index,
+            image: image.index,
+            configurations: VecDeque::from([(image.index, snapshot.membership)]),
+        };
+        if !log.holds(image) {
+            // The member stopped between taking over an image and dropping the log before it.
+            log.base = image;
+            log.entries.clear();
+        }
+        for entry in &log.entries {
+            if let Payload::Membership(change) = &entry.payload
+                && entry.index > image.index
+            {
+                log.configurations.push_back((entry.index, change.membership.clone()));
+            }
+        }
+        log.written = log.last().index;
+        log.durable = log.written;
+        log.assert_cursors();
+        log
+    }
+
+    // === Reading ===
+
+    /// The entry before the first one that is still here.
+    pub(crate) fn base(&self) -> EntryId {
+        self.base
+    }
+
+    /// The last entry; the base if there is none.
+    pub(crate) fn last(&self) -> EntryId {
+        self.entries.back().map_or(self.base, Entry::id)
+    }
+
+    /// Up to where entries are on the disk.
+    pub(crate) fn durable(&self) -> Index {
+        self.durable
+    }
+
+    /// Tells whether something was handed out to be written and is not acknowledged.
+    pub(crate) fn is_being_written(&self) -> bool {
+        self.durable < self.written
+    }
+
+    /// Up to where entries are known to be committed.
+    pub(crate) fn committed(&self) -> Index {
+        self.committed
+    }
+
+    /// Up to where the service says it has applied.
+    pub(crate) fn applied(&self) -> Index {
+        self.applied
+    }
+
+    /// The entries that are still here.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Entry> {
+        self.entries.iter()
+    }
+
+    /// The term of the entry at `index`; `None` if it is trimmed or not there yet.
+    pub(crate) fn term_at(&self, index: Index) -> Option<Term> {
+        if index == self.base.index {
+            return Some(self.base.term);
+        }
+        self.position(index).map(|position| self.entries[position].term)
+    }
+
+    /// Tells whether the log holds this very entry. A trimmed one is not held.
+    pub(crate) fn holds(&self, id: EntryId) -> bool {
+        self.term_at(id.index) == Some(id.term)
+    }
+
+    /// Copies entries from `from` on: at most `entries_max`, and at most `bytes_max` bytes unless
+    /// the first alone is larger.
+    pub(crate) fn slice(&self, from: Index, entries_max: usize, bytes_max: usize) -> Vec<Entry> {
+        let Some(start) = self.position(from) else { return Vec::new() };
+        let mut bytes = 0;
+        self.entries
+            .range(start..)
+            .take(entries_max)
+            .enumerate()
+            .take_while(|(position, entry)| {
+                bytes += entry.size();
+                *position == 0 || bytes <= bytes_max
+            })
+            .map(|(_, entry)| entry.clone())
+            .collect()
+    }
+
+    /// The bytes of the entries after `after`, up to and including `through`.
+    pub(crate) fn bytes_between(&self, after: Index, through: Index) -> usize {
+        match (self.position(after.next()), self.position(through)) {
+            (Some(start), Some(end)) => self.entries.range(start..=end).map(Entry::size).sum(),
+            (None, _) | (_, None) => 0,
+        }
+    }
+
+    /// The latest entry at or before `at.index` whose term is not higher than `at.term`: where two
+    /// logs that differ at `at` may still agree.
+    ///
+    /// Whole terms are skipped in this way, not single entries (paper §5.3, last paragraph).
+    pub(crate) fn agreement_hint(&self, at: EntryId) -> EntryId {
+        if at.index < self.base.index {
+            // What is trimmed is committed, and so is the same in all logs that hold it.
+            return at;
+        }
+        let mut index = at.index.min(self.last().index);
+        while let Some(term) = self.term_at(index) {
+            if term <= at.term || index == self.base.index {
+                return EntryId { index, term };
+            }
+            index = index.previous();
+        }
+        self.base
+    }
+
+    /// The configuration in force.
+    pub(crate) fn membership(&self) -> &Membership {
+        &self.configurations.back().expect("the first configuration always stays").1
+    }
+
+    /// From which index the configuration is in force.
+    pub(crate) fn membership_index(&self) -> Index {
+        self.configurations.back().expect("the first configuration always stays").0
+    }
+
+    /// Tells whether the member may campaign: if it votes in the configuration in force or, while
+    /// that is not known to be committed, in the one before. It may be the only one that can still
+    /// commit its own removal (thesis §4.2.2).
+    pub(crate) fn may_campaign(&self, id: MemberId) -> bool {
+        let uncommitted =
+            self.configurations.iter().rev().take_while(|(from, _)| *from > self.committed);
+        let relevant = uncommitted.count() + 1;
+        let mut configurations = self.configurations.iter().rev().take(relevant);
+        configurations.any(|(_, membership)| membership.is_voter(id))
+    }
+
+    /// What an image at `index` must carry; `None` if that is not committed or too long ago.
+    pub(crate) fn snapshot_meta(&self, index: Index) -> Option<SnapshotMeta> {
+        if index > self.committed {
+            return None;
+        }
+        let term = self.term_at(index)?;
+        let (_, membership) = self.configurations.iter().rev().find(|(from, _)| *from <= index)?;
+        Some(SnapshotMeta { id: EntryId { index, term }, membership: membership.clone() })
+    }
+
+    // === Growing ===
+
+    /// Appends an entry of this member's own making. Leaders only.
+    pub(crate) fn append(&mut self, term: Term, payload: Payload) -> EntryId {
+        let entry = Entry { index: self.last().index.next(), term, payload };
+        let id = entry.id();
+        self.push(entry);
+        id
+    }
+
+    /// Makes the log equal to the leader's up to the last of `entries`, which follow `prev`, and
+    /// returns the index up to which it then is.
+    ///
+    /// Entries that are there already stay: only a real conflict truncates, because an older append
+    /// may arrive after a newer one (paper §5.3).
+    pub(crate) fn replicate(
+        &mut self,
+        prev: EntryId,
+        entries: Vec<Entry>,
+    ) -> Result<Index, Mismatch> {
+        let matched = Index(prev.index.0 + entries.len() as u64);
+        // What lies at or before the base is committed, and so is the same in all logs.
+        if prev.index >= self.base.index && !self.holds(prev) {
+            let contradicts = prev.index <= self.committed;
+            return Err(if contradicts { Mismatch::Committed } else { Mismatch::Conflict });
+        }
+        for entry in entries {
+            if entry.index <= self.base.index || self.holds(entry.id()) {
+                continue;
+            }
+            if entry.index <= self.last().index {
+                if entry.index <= self.committed {
+                    return Err(Mismatch::Committed);
+                }
+                self.truncate(entry.index);
+            }
+            self.push(entry);
+        }
+        self.assert_cursors();
+        Ok(matched)
+    }
+
+    fn push(&mut self, entry: Entry) {
+        let last = self.last();
+        assert!(
+            entry.index == last.index.next(),
+            "appending {} after {last} leaves a gap",
+            entry.id()
+        );
+        assert!(entry.term >= last.term, "appending {} after {last} goes back", entry.id());
+        if let Payload::Membership(change) = &entry.payload {
+            self.configurations.push_back((entry.index, change.membership.clone()));
+        }
+        self.entries.push_back(entry);
+    }
+
+    /// Removes the entry at `from` and all after it, and with them their configurations.
+    fn truncate(&mut self, from: Index) {
+        assert!(
+            from > self.committed,
+            "truncating from {from} would lose entries committed up to {}",
+            self.committed
+        );
+        let keep = self.position(from).expect("only entries that are here are truncated");
+        self.entries.truncate(keep);
+        while self.membership_index() >= from {
+            self.configurations.pop_back();
+        }
+        self.written = self.written.min(from.previous());
+        self.durable = self.durable.min(from.previous());
+    }
+
+    /// Replaces the whole log by an image that the leader sent.
+    pub(crate) fn install(&mut self, snapshot: Snapshot) {
+        let id = snapshot.meta.id;
+        assert!(
+            id.index > self.committed,
+            "an image at {id} would take back what is committed up to {}",
+            self.committed
+        );
+        // Until the image is written, the disk holds the old log, of which only the committed part
+        // is sure to be the leader's too.
+        self.durable = self.durable.min(self.committed);
+        self.base = id;
+        self.entries.clear();
+        self.written = id.index;
+        self.committed = id.index;
+        self.handed_out = id.index;
+        self.applied = id.index;
+        self.image = id.index;
+        self.configurations = VecDeque::from([(id.index, snapshot.meta.membership.clone())]);
+        self.unwritten_snapshot = Some(snapshot);
+        self.assert_cursors();
+    }
+
+    // === Moving the cursors ===
+
+    /// Records that everything up to `index` is committed, and tells whether that is news.
+    pub(crate) fn commit_to(&mut self, index: Index) -> bool {
+        assert!(
+            index <= self.last().index,
+            "commit index {index} lies beyond the last entry {}",
+            self.last()
+        );
+        if index <= self.committed {
+            return false;
+        }
+        self.committed = index;
+        true
+    }
+
+    /// Records that the disk holds the log up to `last`, as it was when `last` was its end.
+    pub(crate) fn acknowledge(&mut self, last: EntryId) {
+        if self.holds(last) && last.index > self.durable {
+            assert!(
+                last.index <= self.written,
+                "the disk acknowledges {last}, and was only given {}",
+                self.written
+            );
+            self.durable = last.index;
+        }
+    }
+
+    /// Records what the service has applied.
+    pub(crate) fn applied_to(&mut self, index: Index) {
+        assert!(
+            index <= self.handed_out,
+            "the service has applied {index}, and was only given {}",
+            self.handed_out
+        );
+        self.applied = self.applied.max(index);
+    }
+
+    /// Records that the service has an image at `index`, after which older configurations are no
+    /// longer asked for.
+    pub(crate) fn image_at(&mut self, index: Index) {
+        assert!(
+            index <= self.applied,
+            "the service has an image at {index}, and has only applied {}",
+            self.applied
+        );
+        self.image = self.image.max(index);
+        while self.configurations.get(1).is_some_and(|(from, _)| *from <= self.image) {
+            self.configurations.pop_front();
+        }
+    }
+
+    /// Where the service's latest image ends.
+    pub(crate) fn image(&self) -> Index {
+        self.image
+    }
+
+    /// Drops everything up to and including `through`, and tells where the log then begins; `None`
+    /// if nothing was there to drop.
+    pub(crate) fn trim(&mut self, through: Index) -> Option<EntryId> {
+        let through = through.min(self.image);
+        let position = self.position(through)?;
+        self.base = self.entries[position].id();
+        self.entries.drain(..=position);
+        self.assert_cursors();
+        Some(self.base)
+    }
+
+    // === Handing out ===
+
+    /// The image and the entries that have not been handed out to be written.
+    pub(crate) fn take_unwritten(&mut self) -> (Option<Snapshot>, Vec<Entry>) {
+        let entries = self.slice(self.written.next(), usize::MAX, usize::MAX);
+        self.written = self.last().index;
+        (self.unwritten_snapshot.take(), entries)
+    }
+
+    /// The committed entries that have not been handed out to be applied.
+    pub(crate) fn take_committed(&mut self) -> Vec<Entry> {
+        let count = self.committed.0 - self.handed_out.0;
+        if count == 0 {
+            return Vec::new();
+        }
+        let count = usize::try_from(count).expect("the entries are in memory");
+        let entries = self.slice(self.handed_out.next(), count, usize::MAX);
+        assert!(entries.len() == count, "committed entries are missing from the log");
+        self.handed_out = self.committed;
+        entries
+    }
+
+    /// Where the entry at `index` stands in `entries`.
+    fn position(&self, index: Index) -> Option<usize> {
+        let offset = index.0.checked_sub(self.base.index.0 + 1)?;
+        let position = usize::try_from(offset).ok()?;
+        (position < self.entries.len()).then_some(position)
+    }
+
+    fn assert_cursors(&self) {
+        let last = self.last().index;
+        assert!(self.base.index <= self.committed, "the log was trimmed beyond the commit index");
+        assert!(self.committed <= last, "the commit index lies beyond the log");
+        assert!(self.handed_out <= self.committed, "entries were applied before their commit");
+        assert!(self.applied <= self.handed_out, "the service applied what it was not given");
+        assert!(self.durable <= self.written, "the disk holds what it was not given");
+        assert!(self.written <= last, "entries were written that are not in the log");
+    }
+}
