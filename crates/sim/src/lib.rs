@@ -1,4 +1,5 @@
 //! Deterministic simulation of Holdfast.
 
+pub mod script;
 pub mod stage;
 pub mod trace;

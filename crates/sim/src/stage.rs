@@ -445,6 +445,11 @@ impl Stage {
         count
     }
 
+    /// Adds a line of the caller's own to those that [`Stage::take_lines`] returns.
+    pub fn say(&mut self, line: String) {
+        self.record.line(line);
+    }
+
     /// Puts a message under way that no member has sent.
     pub fn inject(&mut self, message: Message) {
         self.record.step();

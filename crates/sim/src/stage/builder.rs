@@ -64,6 +64,14 @@ impl Builder {
         self
     }
 
+    /// Changes what the disk of `member` holds, to which a first start or an earlier call has led.
+    #[must_use]
+    pub fn adjust(mut self, member: u64, adjust: impl FnOnce(&mut DurableState)) -> Builder {
+        let bootstrap = DurableState::bootstrap(self.membership());
+        adjust(self.durable.entry(member).or_insert(bootstrap));
+        self
+    }
+
     /// Turns off the checks after every step: for logs and messages that no Raft could have made.
     #[must_use]
     pub fn unchecked(mut self) -> Builder {
