@@ -79,6 +79,8 @@ struct Player {
     requests: Vec<SnapshotRequest>,
     images_held: bool,
     starts: u64,
+    /// How often the member has asked for a vote, or whether it would get one.
+    votes_asked: u64,
     dropped: Vec<Dropped>,
     reads: Vec<ReadOutcome>,
 }
@@ -122,6 +124,7 @@ impl Stage {
             requests: Vec::new(),
             images_held: false,
             starts: 0,
+            votes_asked: 0,
             dropped: Vec::new(),
             reads: Vec::new(),
         };
@@ -156,16 +159,16 @@ impl Stage {
     pub fn tick_until_campaign(&mut self, member: u64) -> u32 {
         let mut config = Config::new(MemberId(member), 0);
         (self.configure)(&mut config);
-        let rank = |stage: &Stage| {
+        let seen = |stage: &Stage| {
             let status = stage.status(member);
-            let asked = stage.network.flying.iter().rev().map(|flying| flying.number);
-            (status.role, status.term, asked.max())
+            (stage.player(member).votes_asked, status.term, status.role)
         };
         for ticks in 1..=3 * config.election_ticks {
-            let before = rank(self);
+            let before = seen(self);
             self.tick(member);
-            let after = rank(self);
-            if after != before && after.0 != RoleKind::Follower {
+            let after = seen(self);
+            // A single voter asks nobody: it leads at once.
+            if after.0 > before.0 || (after != before && after.2 == RoleKind::Leader) {
                 return ticks;
             }
         }
@@ -263,7 +266,8 @@ impl Stage {
         player.disk.held = false;
         player.requests.clear();
         if lost > 0 {
-            self.record.line(format!("m{member} loses {lost} writes"));
+            let plural = if lost == 1 { "" } else { "s" };
+            self.record.line(format!("m{member} loses {lost} write{plural}"));
         }
         self.record.event(What::Crash { member });
     }

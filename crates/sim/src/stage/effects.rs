@@ -166,6 +166,11 @@ impl Stage {
     /// Puts a message under way, or loses it at once if its link is broken or nobody is there.
     pub(super) fn send(&mut self, message: Message) {
         let flying = self.network.number(message);
+        if matches!(Kind::of(&flying.message), Kind::PreVote | Kind::RequestVote)
+            && let Some(player) = self.players.get_mut(&flying.message.from.0)
+        {
+            player.votes_asked += 1;
+        }
         let there = self.players.get(&flying.message.to.0).is_some_and(|p| p.core.is_some());
         if there && !self.network.is_broken_for(&flying.message) {
             self.record.sent(&flying);

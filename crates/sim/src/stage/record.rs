@@ -11,6 +11,9 @@ use crate::trace::{Trace, What};
 /// One step of a stage's clock, in the trace's microseconds.
 const STEP: u64 = 1000;
 
+/// A command of more bytes is drawn by its size.
+const LONG: usize = 20;
+
 /// The diary of a stage.
 #[derive(Debug, Default)]
 pub(super) struct Record {
@@ -137,12 +140,15 @@ pub(crate) fn draw_role(status: &Status) -> String {
 
 /// Draws an entry: `2@1 a=1`.
 pub(crate) fn draw_entry(entry: &Entry) -> String {
+    let id = entry.id().to_string();
     let payload = match &entry.payload {
         Payload::Noop => "noop".to_owned(),
+        Payload::Command(command) if command.len() > LONG => format!("({} bytes)", command.len()),
         Payload::Command(command) => String::from_utf8_lossy(command).into_owned(),
         Payload::Membership(change) => change.membership.to_string(),
     };
-    format!("{} {payload}", entry.id())
+    // The entries that a stage begins with say nothing but their names.
+    if payload == id { id } else { format!("{id} {payload}") }
 }
 
 /// Says why a message was not acted on.
