@@ -44,8 +44,8 @@ pub enum ReadConfirmation {
     /// §6.4.1). A stale read is possible if clocks drift further apart than the margin, or if the
     /// driver fails to report a pause with [`Input::Paused`](crate::Input::Paused).
     LeaderLease {
-        /// By how many ticks clocks may drift apart within one election timeout. Less than
-        /// `election_ticks`.
+        /// By how many ticks clocks may drift apart within one election timeout: one or more, since
+        /// the ticks of two members are never in step, and less than `election_ticks`.
         drift_ticks: u32,
     },
 }
@@ -83,8 +83,9 @@ impl Config {
         assert!(self.snapshot_ticks >= 1, "snapshot_ticks must be at least one");
         if let ReadConfirmation::LeaderLease { drift_ticks } = self.read_confirmation {
             assert!(
-                drift_ticks < self.election_ticks,
-                "drift_ticks must be less than election_ticks, or no lease would ever hold"
+                (1..self.election_ticks).contains(&drift_ticks),
+                "drift_ticks must be at least one and less than election_ticks: below, a lease \
+                 could outlive the promises it rests on; above, none would ever hold"
             );
         }
     }

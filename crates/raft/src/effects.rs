@@ -178,7 +178,8 @@ pub enum DropReason {
     Malformed,
     /// The entries contradict what is committed.
     ContradictsCommitted,
-    /// A follower claims to hold more than the leader has ever sent.
+    /// A follower claims to hold more than the leader has ever sent, or denies what it has
+    /// acknowledged.
     ImpossibleAck,
 }
 
