@@ -178,8 +178,7 @@ pub enum DropReason {
     Malformed,
     /// The entries contradict what is committed.
     ContradictsCommitted,
-    /// A follower claims to hold more than the leader has ever sent, or denies what it has
-    /// acknowledged.
+    /// A follower claims to hold more than the leader has ever sent.
     ImpossibleAck,
 }
 

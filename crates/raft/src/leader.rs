@@ -11,7 +11,7 @@ use crate::effects::{DropReason, ReadFailure, ReadOutcome};
 use crate::error::{MembershipError, ProposeError, TransferError};
 use crate::membership::{Change, ChangeError, Membership};
 use crate::message::{AppendOutcome, Body, Round};
-use crate::progress::{Progress, Rejection};
+use crate::progress::Progress;
 use crate::quorum::VoteResult;
 use crate::read::{Reader, Reads};
 use crate::status::ProgressKind;
@@ -228,26 +228,22 @@ impl Leader {
             return core.drop_message(from, DropReason::ImpossibleAck);
         }
         peer.contact_ticks = 0;
-        let asserts_leadership = match outcome {
+        peer.answered = peer.answered.max(round);
+        match outcome {
             AppendOutcome::Accepted { matched } => {
-                let news = peer.progress.on_accepted(matched, base);
-                if news {
+                if peer.progress.on_accepted(matched, base) {
                     self.maybe_commit(core);
                 }
-                true
             }
             AppendOutcome::Rejected { prev, hint } => {
                 // The follower agrees at `hint` only if our log does; ours may differ there too.
                 let agreement = core.log.agreement_hint(hint).index;
-                if peer.progress.on_rejected(prev, agreement) == Rejection::Contradiction {
-                    core.drop_message(from, DropReason::ImpossibleAck);
-                }
-                true
+                peer.progress.on_rejected(prev, agreement);
             }
-            AppendOutcome::StaleTerm => false,
-        };
-        if asserts_leadership && let Some(peer) = self.peers.get_mut(&from) {
-            peer.answered = peer.answered.max(round);
+            // It was said to this member as the leader of an earlier term.
+            AppendOutcome::StaleTerm => core.drop_message(from, DropReason::Unexpected),
+        }
+        if self.reads.wants_confirmation() {
             self.maybe_confirm(core);
         }
     }

@@ -83,6 +83,24 @@ pub enum Body {
     },
 }
 
+impl Body {
+    /// Tells whether the message answers another one.
+    pub(crate) fn is_answer(&self) -> bool {
+        match self {
+            Body::PreVoteResponse { .. }
+            | Body::VoteResponse { .. }
+            | Body::AppendResponse { .. }
+            | Body::ReadIndexResponse { .. } => true,
+            Body::PreVote { .. }
+            | Body::RequestVote { .. }
+            | Body::AppendEntries { .. }
+            | Body::InstallSnapshot { .. }
+            | Body::TimeoutNow
+            | Body::ReadIndex { .. } => false,
+        }
+    }
+}
+
 /// The answer of a voter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Ballot {

@@ -221,6 +221,10 @@ impl Raft {
         }
         if term > self.core.term() {
             self.enter_term(term);
+            if body.is_answer() {
+                // It answers something said in an earlier term: the new term was all its news.
+                return;
+            }
         }
         if term < self.core.term() {
             return self.on_stale_message(from, &body);

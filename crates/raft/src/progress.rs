@@ -65,17 +65,6 @@ pub(crate) struct Window {
     pub(crate) bytes_max: usize,
 }
 
-/// What an answer to an append told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Rejection {
-    /// Where the logs agree is known better now.
-    Useful,
-    /// The answer is to an append that no longer matters.
-    Stale,
-    /// The follower denies what it has acknowledged.
-    Contradiction,
-}
-
 impl Progress {
     /// What a new leader assumes of a follower: that its log is like our own, which ends at `last`.
     pub(crate) fn new(last: Index) -> Progress {
@@ -168,22 +157,21 @@ impl Progress {
 
     /// Records that the follower does not hold the entry at `prev`, and that the logs may agree at
     /// `agreement`.
-    pub(crate) fn on_rejected(&mut self, prev: Index, agreement: Index) -> Rejection {
-        match self.state {
-            State::Snapshot { .. } => return Rejection::Stale,
-            State::Probe { .. } if prev.next() != self.next => return Rejection::Stale,
-            State::Probe { .. } | State::Replicate { .. } => {}
-        }
-        if prev < self.matched {
-            return Rejection::Stale;
-        }
-        if prev == self.matched {
-            return Rejection::Contradiction;
+    ///
+    /// An answer to an append that no longer matters is ignored: one that was sent before what has
+    /// matched since, or that is not the probe we wait for.
+    pub(crate) fn on_rejected(&mut self, prev: Index, agreement: Index) {
+        let is_awaited = match self.state {
+            State::Probe { .. } => prev.next() == self.next,
+            State::Replicate { .. } => true,
+            State::Snapshot { .. } => false,
+        };
+        if !is_awaited || prev <= self.matched {
+            return;
         }
         self.next = prev.min(agreement.next()).max(self.matched.next());
         self.state = State::Probe { in_flight: false };
         assert!(self.matched < self.next, "the next entry must lie beyond the matched ones");
-        Rejection::Useful
     }
 
     /// Falls back to one append at a time: what was under way may be lost.
