@@ -280,7 +280,9 @@ fn drive(stage: &mut Stage, name: &str, args: &mut Args) -> Result<bool> {
         }
         "run" => stage.run(args.number_or(1)?),
         "timeout" => {
-            stage.tick_until_campaign(args.member()?);
+            let member = args.member()?;
+            let ticks = stage.tick_until_campaign(member);
+            stage.say(format!("(m{member} waited for {ticks} ticks)"));
         }
         "campaign" => stage.campaign(args.member()?),
         "forget-leader" => stage.input(args.member()?, Input::ForgetLeader),
