@@ -45,7 +45,8 @@ pub(super) fn message(args: &mut Args) -> Result<Message> {
             let voters = args.numbers("voters")?.into_iter().map(MemberId);
             let meta =
                 SnapshotMeta { id: id(args, "last")?, membership: Membership::of_voters(voters) };
-            Body::InstallSnapshot { snapshot: Snapshot { meta, data: Bytes::new() } }
+            let data = Bytes::from(args.key_or("image", String::new())?);
+            Body::InstallSnapshot { snapshot: Snapshot { meta, data } }
         }
         "TimeoutNow" => Body::TimeoutNow,
         "ReadIndex" => Body::ReadIndex { nonce: args.key_or("nonce", 0)? },
