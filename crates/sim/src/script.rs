@@ -46,6 +46,8 @@
 mod args;
 mod look;
 mod raw;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::error::Error;

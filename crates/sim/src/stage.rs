@@ -30,9 +30,10 @@ mod disk;
 mod effects;
 mod network;
 mod record;
-mod view;
-
 mod service;
+#[cfg(test)]
+mod tests;
+mod view;
 
 use std::collections::BTreeMap;
 

@@ -33,9 +33,9 @@ impl Stage {
             }
             let effects = self.core(member).flush();
             self.draw(member, &effects);
+            let core = self.players[&member].core.as_ref().expect("the member is up");
+            self.checks.member(core);
             if effects.is_empty() {
-                let core = self.players[&member].core.as_ref().expect("the member is up");
-                self.checks.member(core);
                 return;
             }
             self.execute(member, effects);
