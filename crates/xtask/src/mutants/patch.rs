@@ -71,11 +71,19 @@ pub(crate) fn patch(text: &str, planted: &[Planted<'_>]) -> Result<String, Vec<M
     }
     // Outer before inner; what shares a range stays in the order of names.
     placed.sort_by_key(|placed| (placed.range.start, usize::MAX - placed.range.end));
-    render(text, 0..text.len(), &placed).map_err(|misfit| vec![misfit])
+    let planted = render(text, 0..text.len(), &placed, &mut misfits);
+    if misfits.is_empty() { Ok(planted) } else { Err(misfits) }
 }
 
 /// The text within `span`, with the hunks planted; each lies within `span`, in order.
-fn render(text: &str, span: Range<usize>, mut placed: &[Placed<'_>]) -> Result<String, Misfit> {
+///
+/// What cannot stand together is added to `misfits`; the text is then of no use.
+fn render(
+    text: &str,
+    span: Range<usize>,
+    mut placed: &[Placed<'_>],
+    misfits: &mut Vec<Misfit>,
+) -> String {
     let mut out = String::new();
     let mut at = span.start;
     while let Some(first) = placed.first() {
@@ -86,10 +94,11 @@ fn render(text: &str, span: Range<usize>, mut placed: &[Placed<'_>]) -> Result<S
         let (inner, rest) = rest.split_at(inside.count());
         if let Some(across) = inner.iter().find(|other| other.range.end > range.end) {
             let reason = format!("overlaps with `{}`; choose another text", first.planted.mutant);
-            return Err(across.planted.misfit(&reason));
+            misfits.push(across.planted.misfit(&reason));
+            return out;
         }
         out.push_str(&text[at..range.start]);
-        let mut choice = render(text, range.clone(), inner)?;
+        let mut choice = render(text, range.clone(), inner, misfits);
         for (nth, one) in group.iter().enumerate() {
             let other = group.iter().enumerate().find(|(other, _)| *other != nth);
             let other = other.map(|(_, other)| other).or(inner.first());
@@ -98,7 +107,7 @@ fn render(text: &str, span: Range<usize>, mut placed: &[Placed<'_>]) -> Result<S
                     "replaces for good what `{}` replaces too; keep it with ORIGINAL",
                     other.planted.mutant
                 );
-                return Err(one.planted.misfit(&reason));
+                misfits.push(one.planted.misfit(&reason));
             }
             choice = one.choose(&choice);
         }
@@ -107,7 +116,7 @@ fn render(text: &str, span: Range<usize>, mut placed: &[Placed<'_>]) -> Result<S
         placed = rest;
     }
     out.push_str(&text[at..span.end]);
-    Ok(out)
+    out
 }
 
 impl Placed<'_> {
