@@ -1,4 +1,5 @@
-//! Campaigns: first the question whether one could win, then the election (paper §5.2, thesis §9.6).
+//! Campaigns: first the question whether one could win, then the election (paper §5.2, thesis
+//! §9.6).
 
 use crate::core::Core;
 use crate::membership::Ballots;

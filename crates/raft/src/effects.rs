@@ -34,9 +34,9 @@ pub enum Input {
     Unreachable(MemberId),
     /// Campaign now, as if the election timeout had passed.
     Campaign,
-    /// The leader is known to be gone (its connections were reset, say): stop protecting it, so that
-    /// somebody else can be elected at once. Ignored while leader leases are on, which rest on that
-    /// protection.
+    /// The leader is known to be gone (its connections were reset, say): stop protecting it, so
+    /// that somebody else can be elected at once. Ignored while leader leases are on, which rest on
+    /// that protection.
     ForgetLeader,
     /// More time has passed than ticks were given for: the process was paused. A leader lease is
     /// void.

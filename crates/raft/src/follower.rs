@@ -104,8 +104,8 @@ impl Follower {
         }
     }
 
-    /// Takes over an image of the service, unless the log already holds all that it includes (paper,
-    /// Figure 13).
+    /// Takes over an image of the service, unless the log already holds all that it includes
+    /// (paper, Figure 13).
     pub(crate) fn on_snapshot(&mut self, core: &mut Core, from: MemberId, snapshot: Snapshot) {
         let id = snapshot.meta.id;
         if core.log.holds(id) {

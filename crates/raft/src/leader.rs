@@ -139,9 +139,9 @@ impl Leader {
         }
     }
 
-    /// Appends a configuration: one at a time, and only after an entry of the own term is committed,
-    /// or two leaders could each change the configuration so that their quorums share nobody
-    /// (thesis §4.1 as corrected in 2015).
+    /// Appends a configuration: one at a time, and only after an entry of the own term is
+    /// committed, or two leaders could each change the configuration so that their quorums share
+    /// nobody (thesis §4.1 as corrected in 2015).
     pub(crate) fn change_membership(
         &mut self,
         core: &mut Core,
@@ -286,8 +286,8 @@ impl Leader {
         for reader in self.reads.take_early() {
             self.reads.add(reader, index);
         }
-        // Whoever leads when a joint configuration is committed leaves it, also if an earlier leader
-        // began it.
+        // Whoever leads when a joint configuration is committed leaves it, also if an earlier
+        // leader began it.
         if core.log.membership().is_joint() && core.log.membership_index() <= index {
             let membership = core.log.membership().leave();
             self.append_membership(core, membership, Bytes::new());

@@ -37,10 +37,10 @@
 //!
 //! The driver must
 //!
-//! 1. make [`Effects::persist`] durable in the order in which it was handed out, each write atomic or
-//!    a prefix of itself (entries before hard state), and then give its [`Durable`] back; the writes
-//!    may go on while the core is stepped, and acknowledgements may be skipped in favour of later
-//!    ones;
+//! 1. make [`Effects::persist`] durable in the order in which it was handed out, each write atomic
+//!    or a prefix of itself (entries before hard state), and then give its [`Durable`] back; the
+//!    writes may go on while the core is stepped, and acknowledgements may be skipped in favour of
+//!    later ones;
 //! 2. send [`Effects::send_when_durable`] only when that write and all before it are durable;
 //!    messages may be lost, delayed, duplicated and reordered, but not altered;
 //! 3. let the service take over [`Persist::snapshot`] before it applies what follows, and apply
@@ -71,14 +71,15 @@
 //!
 //! # Decisions
 //!
-//! - **Configurations take effect when appended**, as in the paper, not when applied. The log itself
-//!   is then the one source of truth, and a truncation restores the configuration before. The price
-//!   is that a new configuration may be proposed only when the one before is committed, and when the
-//!   leader has committed an entry of its own term (the correction to thesis §4.1 of 2015).
-//! - **PreVote and CheckQuorum are always on** (thesis §9.6, §6.2). They are what keeps a member that
-//!   returns from a partition, or was removed, from disturbing a healthy leader.
-//! - **The heartbeat is an AppendEntries** that may be empty. It carries commit index and read round,
-//!   and its rejection tells that an append was lost: no second mechanism is needed.
+//! - **Configurations take effect when appended**, as in the paper, not when applied. The log
+//!   itself is then the one source of truth, and a truncation restores the configuration before.
+//!   The price is that a new configuration may be proposed only when the one before is committed,
+//!   and when the leader has committed an entry of its own term (the correction to thesis §4.1 of
+//!   2015).
+//! - **PreVote and CheckQuorum are always on** (thesis §9.6, §6.2). They are what keeps a member
+//!   that returns from a partition, or was removed, from disturbing a healthy leader.
+//! - **The heartbeat is an AppendEntries** that may be empty. It carries commit index and read
+//!   round, and its rejection tells that an append was lost: no second mechanism is needed.
 //! - **A vote is requested only once the candidate's own vote is durable.** Otherwise a candidate
 //!   that crashes and campaigns again in the same term, with a shorter log, could win by votes that
 //!   were given to the longer one.
@@ -87,8 +88,8 @@
 //!
 //! - *Forwarding proposals to the leader.* The service knows better whether a command may be sent
 //!   twice. Cost: a message kind and a table of the forwarded.
-//! - *Entries on disk only.* All entries since the last trim are in memory. Cost: a storage trait in
-//!   the core, and with it I/O.
+//! - *Entries on disk only.* All entries since the last trim are in memory. Cost: a storage trait
+//!   in the core, and with it I/O.
 //! - *Witnesses and flexible quorums.* Cost: a second kind of voter in `quorum`.
 //! - *Sessions that make commands exactly-once* (paper §8): the service's business.
 //!

@@ -1,14 +1,15 @@
 //! Configurations: who votes, who learns, and how one configuration becomes the next.
 //!
 //! Knows members, nothing of Raft. A change of at most one voter goes in one step: any majority
-//! before and any majority after share a member (thesis §4.1). Any other change goes through a joint
-//! configuration, in which both sets of voters must agree, and which the leader leaves by itself
-//! (paper §6).
+//! before and any majority after share a member (thesis §4.1). Any other change goes through a
+//! joint configuration, in which both sets of voters must agree, and which the leader leaves by
+//! itself (paper §6).
 //!
 //! ```text
-//!              Membership::change, ≤ 1 voter                 Membership::change, > 1 voter
-//!   simple ─────────────────────────────────► simple    simple ──────────► joint ──────────► simple
-//!                                                                                  leave
+//!          change, at most one voter
+//!     simple ─────────────────────────────────────► simple
+//!        │                                             ▲
+//!        └─ change, several voters ─► joint ── leave ──┘
 //! ```
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -11,8 +11,8 @@ pub struct Message {
     pub from: MemberId,
     /// Who is meant to receive.
     pub to: MemberId,
-    /// The sender's term; in a [`Body::PreVote`] and in the grant that answers it, the term that the
-    /// sender of the request would campaign in.
+    /// The sender's term; in a [`Body::PreVote`] and in the grant that answers it, the term that
+    /// the sender of the request would campaign in.
     pub term: Term,
     /// What is said.
     pub body: Body,

@@ -1,4 +1,5 @@
-//! The member: entry points, and the rules that hold in every role (paper, Figure 2: "All Servers").
+//! The member: entry points, and the rules that hold in every role (paper, Figure 2: "All
+//! Servers").
 
 mod election;
 mod inspect;
@@ -154,8 +155,8 @@ impl Raft {
 
     /// Begins to hand leadership to `to`, or to the voter that has come furthest if `None`, and
     /// returns to whom (thesis §3.10). Until it is done no commands are taken. It is given up after
-    /// an election timeout. Asking again for the same member changes nothing, and handing leadership
-    /// to the leader itself gives up what is under way.
+    /// an election timeout. Asking again for the same member changes nothing, and handing
+    /// leadership to the leader itself gives up what is under way.
     ///
     /// # Errors
     ///
@@ -302,8 +303,8 @@ impl Raft {
         }
     }
 
-    /// Follows the member that leads this term, which was just heard of. Returns `None` if it cannot
-    /// be the leader.
+    /// Follows the member that leads this term, which was just heard of. Returns `None` if it
+    /// cannot be the leader.
     fn follow(&mut self, leader: MemberId) -> Option<(&mut Follower, &mut Core)> {
         let rival = match &mut self.role {
             Role::Follower(follower) => !follower.hear_from(leader),

@@ -131,8 +131,8 @@ impl Progress {
     /// Records that the follower holds our log up to `index`, durably; `base` is where our log
     /// begins. Tells whether that was news.
     ///
-    /// An answer to an append sent before we fell back to probing may arrive late; it is still true,
-    /// so it is not ignored.
+    /// An answer to an append sent before we fell back to probing may arrive late; it is still
+    /// true, so it is not ignored.
     pub(crate) fn on_accepted(&mut self, index: Index, base: Index) -> bool {
         let news = index > self.matched;
         self.matched = self.matched.max(index);

@@ -28,7 +28,8 @@ impl Majority<'_> {
     /// voter's number and `None` counts as less than any.
     ///
     /// Returns `None` if no majority has reached anything. An empty set of voters has reached
-    /// everything: `Some(T::MAX)`, given by `everything`, so that it never restrains a joint quorum.
+    /// everything: `Some(T::MAX)`, given by `everything`, so that it never restrains a joint
+    /// quorum.
     #[must_use]
     pub fn reached<T: Ord + Copy>(
         &self,

@@ -45,7 +45,8 @@ struct Waiting {
 
 /// The reads that wait at a leader, and its lease.
 ///
-/// Invariant: reads wait in the order of their rounds, and for at most one round that has not begun.
+/// Invariant: reads wait in the order of their rounds, and for at most one round that has not
+/// begun.
 #[derive(Clone, Debug, Hash)]
 pub(crate) struct Reads {
     /// The latest round that has begun.
@@ -127,8 +128,8 @@ impl Reads {
         now < self.lease.until
     }
 
-    /// Takes the lease away until a round that begins from now on is confirmed: what it rests on has
-    /// changed, or time has passed that was not counted.
+    /// Takes the lease away until a round that begins from now on is confirmed: what it rests on
+    /// has changed, or time has passed that was not counted.
     pub(crate) fn void_lease(&mut self) {
         self.lease.void();
     }
