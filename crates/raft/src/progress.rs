@@ -180,6 +180,15 @@ impl Progress {
         self.state = State::Probe { in_flight: false };
     }
 
+    /// Records that the image that was asked for could not be made or delivered. The next heartbeat
+    /// has another one asked for: not sooner, or a service that fails at once would be kept busy.
+    pub(crate) fn on_snapshot_failed(&mut self) {
+        if let State::Snapshot { .. } = self.state {
+            self.next = self.matched.next();
+            self.state = State::Probe { in_flight: true };
+        }
+    }
+
     fn become_replicate(&mut self) {
         self.next = self.matched.next();
         self.state = State::Replicate { in_flight: VecDeque::new(), bytes: 0 };

@@ -29,10 +29,8 @@ impl Leader {
 
     /// Records that an image could not be made or delivered; another is asked for in time.
     pub(crate) fn on_snapshot_failed(&mut self, to: MemberId) {
-        if let Some(peer) = self.peers.get_mut(&to)
-            && peer.progress.kind() == ProgressKind::Snapshot
-        {
-            peer.progress.become_probe();
+        if let Some(peer) = self.peers.get_mut(&to) {
+            peer.progress.on_snapshot_failed();
         }
     }
 
