@@ -54,6 +54,12 @@ pub(crate) fn run(workspace: &Workspace, mut args: Args) -> Result<ExitCode> {
     ensure!(seeds_max <= START_STRIDE, "--seeds-max is at most {START_STRIDE}");
     let names = args.into_names()?;
 
+    let publish = names.is_empty() && !check && !build_only;
+    if publish {
+        // A hunt takes long; what would make it vain is better known before.
+        table::readme_with(workspace, "")?;
+    }
+
     let mutants = load(workspace)?;
     let chosen: Vec<usize> = if names.is_empty() {
         (0..mutants.len()).collect()
@@ -75,7 +81,7 @@ pub(crate) fn run(workspace: &Workspace, mut args: Args) -> Result<ExitCode> {
     let starts: Vec<u64> = (1..=starts).map(|start| start * START_STRIDE).collect();
     let results = hunt.run_all(&mutants, &chosen, &starts, seeds_max)?;
 
-    if names.is_empty() && !check {
+    if publish {
         table::write(workspace, &table::render(&mutants, &results, starts.len(), seeds_max))?;
     }
     let missed: Vec<&str> = chosen

@@ -44,13 +44,23 @@ pub(crate) fn render(
 
 /// Puts the table between its marks in the simulator's README, and leaves the rest as it is.
 pub(crate) fn write(workspace: &Workspace, table: &str) -> Result<()> {
+    let text = readme_with(workspace, table)?;
     let path = workspace.root.join(README);
-    let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {README}"))?;
-    let text = replace(&text, table)
-        .with_context(|| format!("{README} has no place for the table: {BEGIN}, then {END}"))?;
     std::fs::write(&path, text).with_context(|| format!("cannot write {README}"))?;
     println!("mutants: wrote the table to {README}");
     Ok(())
+}
+
+/// The simulator's README with this table in its place.
+///
+/// # Errors
+///
+/// If there is no such file, or it has no place for the table.
+pub(crate) fn readme_with(workspace: &Workspace, table: &str) -> Result<String> {
+    let path = workspace.root.join(README);
+    let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {README}"))?;
+    replace(&text, table)
+        .with_context(|| format!("{README} has no place for the table: {BEGIN}, then {END}"))
 }
 
 /// The text with what is between the marks replaced; `None` if the marks are missing.
