@@ -36,7 +36,7 @@ pub(crate) struct Mutant {
 }
 
 /// One change of one file.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Hunk {
     /// The path from the root of the workspace.
     pub(crate) file: String,

@@ -287,15 +287,17 @@ mod tests {
 
     #[test]
     fn bug_inside_another_stays_selectable() {
-        let planted = plant(
-            "x = a && b;",
-            &[hunk(Kind::Expression, "b", "!b"), hunk(Kind::Statement, "x = a && b;", "")],
-        );
-        assert_eq!(
-            planted.unwrap(),
-            "if crate::planted::is(2) {  } else { \
-             x = a && (if crate::planted::is(1) { !b } else { b }); }"
-        );
+        let outer = hunk(Kind::Statement, "a && b;", "");
+        for (inner, expected) in
+            [("a", "(if @ { !x } else { a }) && b;"), ("b", "a && (if @ { !x } else { b });")]
+        {
+            let planted = plant("a && b;", &[hunk(Kind::Expression, inner, "!x"), outer.clone()]);
+            let expected = expected.replace('@', "crate::planted::is(1)");
+            assert_eq!(
+                planted.unwrap(),
+                format!("if crate::planted::is(2) {{  }} else {{ {expected} }}")
+            );
+        }
     }
 
     #[test]
