@@ -117,7 +117,7 @@ impl Hunt {
                 });
             }
             drop(sender);
-            collect(mutants, starts.len(), &receiver, &jobs)
+            collect(mutants, chosen.len(), starts.len(), &receiver, &jobs)
         })
     }
 
@@ -159,19 +159,22 @@ impl Hunt {
 /// Takes what the workers send until all is done, and prints each bug when its last hunt ends.
 fn collect(
     mutants: &[Mutant],
-    starts: usize,
+    bugs_len: usize,
+    starts_len: usize,
     receiver: &mpsc::Receiver<(usize, usize, Result<Outcome>)>,
     jobs: &Mutex<VecDeque<Job>>,
 ) -> Result<Results> {
     let mut partial: BTreeMap<usize, BTreeMap<usize, Outcome>> = BTreeMap::new();
+    let mut done = 0;
     let mut failure = None;
     for (bug, nth, outcome) in receiver {
         match outcome {
             Ok(outcome) => {
                 let outcomes = partial.entry(bug).or_default();
                 outcomes.insert(nth, outcome);
-                if outcomes.len() == starts {
-                    println!("{}", report(&mutants[bug], outcomes.values()));
+                if outcomes.len() == starts_len {
+                    done += 1;
+                    println!("[{done}/{bugs_len}] {}", report(&mutants[bug], outcomes.values()));
                 }
             }
             Err(error) => {
