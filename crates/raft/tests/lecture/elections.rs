@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use raft::{MemberId, Message, RoleKind};
 use sim::stage::{Kind, Stage, from, kind, link};
 
-use super::{LONG, T, cluster, make_candidates, under_way};
+use super::{LONG, T, between, cluster, make_candidates, under_way};
 
 /// There is at most one leader in a term, however many messages are lost, late, out of order or
 /// repeated. Two members may well take themselves for the leader at once: in two terms.
@@ -31,7 +31,7 @@ fn a_term_has_at_most_one_leader() {
         }
         elections += leaders.len();
     }
-    assert!(elections > 1000, "only {elections} elections: the network was too kind");
+    assert!(elections > 500, "only {elections} elections: the network was too kind");
     assert!(two_at_once > 0, "never were there two leaders, not even in two terms");
 }
 
@@ -125,10 +125,10 @@ fn a_candidate_votes_for_itself_and_asks_also_the_unreachable() {
 #[test]
 fn election_timeouts_differ_at_every_reset() {
     const RESETS: usize = 10_000;
-    // A fair draw gives each of the T timeouts with probability p = 1/T, and so RESETS × p = 1000
-    // times, with a standard deviation of √(RESETS × p × (1 − p)) = 30. It strays by more than five
-    // of those about once in two million draws of ten thousand. So do two numbers that are equal
-    // by chance: each pair is with the same probability p.
+    // A fair draw gives each of the T timeouts with probability p = 1/T, so RESETS × p = 1000 times,
+    // with a standard deviation of √(RESETS × p × (1 − p)) = 30. Two fair draws are equal with
+    // probability p too, so that the same holds for these. A count strays by more than five standard
+    // deviations once in 1.7 million times, and there are twelve counts here.
     let fair = 1000 - 150..=1000 + 150;
 
     let mut stage = cluster(3);
@@ -184,8 +184,8 @@ fn a_split_vote_resolves_in_a_later_term() {
 fn append_entries_resets_the_timer_and_stops_elections() {
     let mut stage = cluster(3);
     make_candidates(&mut stage, [1, 3]);
-    stage.deliver(between_first_two);
-    stage.deliver(between_first_two);
+    stage.deliver(between(1, 2));
+    stage.deliver(between(1, 2));
     assert_eq!([1, 3].map(|m| stage.role(m)), [RoleKind::Leader, RoleKind::Candidate]);
     stage.deliver(kind(Kind::Append));
     assert_eq!(stage.role(3), RoleKind::Follower, "m3 goes on although the term has a leader");
@@ -202,10 +202,6 @@ fn append_entries_resets_the_timer_and_stops_elections() {
     wait_almost_until_timeout(&mut stage, 2);
     stage.tick(2);
     assert_eq!(stage.role(2), RoleKind::PreCandidate, "m2 waits for a leader that is silent");
-}
-
-fn between_first_two(message: &Message) -> bool {
-    super::between(1, 2)(message)
 }
 
 /// Lets time pass at `member` until one tick is missing.
