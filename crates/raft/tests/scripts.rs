@@ -1,7 +1,7 @@
 //! Runs every script under `tests/scripts`: a directory is a topic, a file is a fact.
 //!
-//! What a script prints is recorded in it. After a change, `UPDATE_GOLDENFILES=1 cargo test -p raft`
-//! records anew; then the difference is to be read.
+//! What a script prints is recorded in it. After a change, `UPDATE_GOLDENFILES=1 cargo test -p
+//! raft` records anew; then the difference is to be read.
 
 use std::path::{Path, PathBuf};
 

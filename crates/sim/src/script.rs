@@ -17,31 +17,31 @@
 //!
 //! | command | what it does |
 //! | --- | --- |
-//! | `given 1 term=3 vote=2 commit=1 log="1 1 3"` | before `cluster`: what the member's disk holds |
-//! | `cluster voters=3 learners=1 leader=1 …` | starts the members, and elects; see below |
+//! | `given 1 term=3 vote=2 commit=1 log="1 1 3"` | before `cluster`: what the member's disk holds
+//! | | `cluster voters=3 learners=1 leader=1 …` | starts the members, and elects; see below |
 //! | `add 4` | starts a member that is in no configuration yet |
 //! | `tick 1 3`, `tick all 3`, `run 3` | ticks; `run` delivers everything after each |
 //! | `timeout 1` | ticks the member until it campaigns by itself |
 //! | `campaign 1`, `forget-leader 1`, `paused 1`, `unreachable 1 2` | gives the member that input |
 //! | `propose 1 a=1 b=2`, `propose 1 bytes=100` | proposes each command, or one of that size |
 //! | `read 1 r1`, `transfer 1 2`, `snapshot 1` | asks the member for that |
-//! | `change 1 add-learner=4 promote=4 …` | `add-voter`, `add-learner`, `promote`, `demote`, `remove` |
-//! | `deliver`, `drop`, `duplicate`, `delay`, `hold` | does that to messages under way; see below |
-//! | `stabilize` | delivers until no such message is under way |
+//! | `change 1 add-learner=4 promote=4 …` | `add-voter`, `add-learner`, `promote`, `demote`,
+//! `remove` | | `deliver`, `drop`, `duplicate`, `delay`, `hold` | does that to messages under way;
+//! see below | | `stabilize` | delivers until no such message is under way |
 //! | `let-go`, `reverse` | puts held messages under way again; turns the order around |
-//! | `partition "1 2" "3 4 5"`, `isolate 1`, `block 1 2`, `heal` | breaks links and makes them whole |
-//! | `crash 1`, `restart 1` | kills a process; starts it from what is durable |
+//! | `partition "1 2" "3 4 5"`, `isolate 1`, `block 1 2`, `heal` | breaks links and makes them
+//! whole | | `crash 1`, `restart 1` | kills a process; starts it from what is durable |
 //! | `hold-disk 1`, `release-disk 1 [writes]` | lets writes queue up; lets all, or some, be done |
 //! | `hold-service 1`, `release-service 1` | lets committed entries wait for the service |
-//! | `hold-images 1`, `release-images 1`, `fail-images 1` | the same for images that are asked for |
-//! | `raw Append from=1 to=2 term=1 …` | puts a message under way that nobody has sent |
+//! | `hold-images 1`, `release-images 1`, `fail-images 1` | the same for images that are asked for
+//! | | `raw Append from=1 to=2 term=1 …` | puts a message under way that nobody has sent |
 //! | `status`, `log`, `applied`, `progress`, `durable` | shows members: those named, or all |
 //! | `in-flight` | shows the messages under way |
 //!
-//! The commands about messages mean all that are under way; `2` or `to=2` restricts them to those to
-//! a member, `from=1` to those of a member, `Append` to those of a kind, `count=1` to the first so
-//! many. `cluster` takes settings by their names, with hyphens: `election-ticks=20`; `lease-drift=2`
-//! turns leader leases on and `unchecked=yes` the checks off.
+//! The commands about messages mean all that are under way; `2` or `to=2` restricts them to those
+//! to a member, `from=1` to those of a member, `Append` to those of a kind, `count=1` to the first
+//! so many. `cluster` takes settings by their names, with hyphens: `election-ticks=20`;
+//! `lease-drift=2` turns leader leases on and `unchecked=yes` the checks off.
 
 mod args;
 mod look;
@@ -104,8 +104,8 @@ pub fn trace(path: &Path) -> Result<Trace> {
     Ok(trace)
 }
 
-/// Runs a script, and returns it with its output and what happened. A panic is returned as an error,
-/// so that one broken script does not hide the others.
+/// Runs a script, and returns it with its output and what happened. A panic is returned as an
+/// error, so that one broken script does not hide the others.
 fn play(script: &str) -> Result<(String, Trace)> {
     let mut theatre = Theatre::default();
     let run = AssertUnwindSafe(|| goldenscript::generate(&mut theatre, script));

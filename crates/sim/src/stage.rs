@@ -181,8 +181,8 @@ impl Stage {
         self.input(member, Input::Campaign);
     }
 
-    /// Makes `member` campaign and delivers everything until it leads and all is quiet. Panics if it
-    /// does not win.
+    /// Makes `member` campaign and delivers everything until it leads and all is quiet. Panics if
+    /// it does not win.
     pub fn elect(&mut self, member: u64) {
         self.campaign(member);
         self.stabilize();

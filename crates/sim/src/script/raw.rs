@@ -9,7 +9,8 @@ use raft::{
 
 use super::args::{Args, parse};
 
-/// Reads a message, such as `Append from=1 to=2 term=1 prev=0@0 entries="1@1 2@1" commit=1 round=1`.
+/// Reads a message, such as `Append from=1 to=2 term=1 prev=0@0 entries="1@1 2@1" commit=1
+/// round=1`.
 pub(super) fn message(args: &mut Args) -> Result<Message> {
     let kind = args.number::<String>()?.context("a kind of message must be named")?;
     let from = MemberId(args.key("from")?.context("from= is missing")?);

@@ -1,3 +1,5 @@
+//! Scripts about scripts: what the runner reads, refuses and draws.
+
 use super::{play, run, trace};
 
 const SCRIPT: &str = "# A fact.\n\ncluster voters=1\ncampaign 1\nstatus\n---\n";

@@ -1,3 +1,5 @@
+//! The stage by itself: its faults, its checks and its trace.
+
 use raft::{DurableState, Index, MemberId, Membership, Term};
 
 use super::{Stage, any, from, kind, to};
