@@ -51,6 +51,7 @@ impl Candidate {
     pub(crate) fn campaign(core: &mut Core, campaign: Campaign) -> Candidate {
         core.enter_term(core.term().next());
         core.vote_for(core.id());
+        assert!(!core.is_term_durable(), "a new term is on the disk before it was written");
         core.reset_timer();
         let last = core.log.last();
         for voter in other_voters(core) {

@@ -99,6 +99,7 @@ impl Core {
             self.vote
         );
         self.vote = Some(candidate);
+        assert!(self.term > Term::ZERO, "nobody votes before the first term");
     }
 
     /// Starts the election timer from zero, towards a new timeout.

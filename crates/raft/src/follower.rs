@@ -91,6 +91,7 @@ impl Follower {
             Ok(matched) => {
                 // Beyond `matched` our log may still differ from the leader's.
                 core.log.commit_to(commit.min(matched).min(core.log.last().index));
+                assert!(matched <= core.log.last().index, "accepted what is not in the log");
                 accept(core, from, matched, round, is_heartbeat);
             }
             Err(Mismatch::Conflict) => {

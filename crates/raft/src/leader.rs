@@ -106,6 +106,20 @@ impl Leader {
         leader
     }
 
+    /// Holds what is true of the others at any time.
+    pub(crate) fn assert_peers(&self, core: &Core) {
+        assert!(!self.peers.contains_key(&core.id()), "a leader sends to itself");
+        let last = core.log.last().index;
+        for (id, peer) in &self.peers {
+            let matched = peer.progress.matched();
+            assert!(matched <= last, "{id} holds {matched}, and the leader's log ends at {last}");
+            assert!(
+                peer.answered <= peer.told_round && peer.told_round <= self.reads.round(),
+                "{id} answered a round that it was not told of"
+            );
+        }
+    }
+
     pub(crate) fn peers(&self) -> impl Iterator<Item = (MemberId, &Peer)> {
         self.peers.iter().map(|(id, peer)| (*id, peer))
     }
@@ -185,6 +199,7 @@ impl Leader {
 
     fn append(&mut self, core: &mut Core, payload: Payload) -> EntryId {
         let id = core.log.append(core.term(), payload);
+        assert!(id.index >= self.opening, "a leader appends behind the opening of its term");
         let entry_size = core.log.iter().last().map_or(0, Entry::size);
         self.uncommitted_bytes += entry_size;
         id
@@ -199,6 +214,9 @@ impl Leader {
                 self.peers.entry(id).or_insert_with(|| Peer::new(last));
             }
         }
+        let others = core.log.membership().members().len()
+            - usize::from(core.log.membership().contains(core.id()));
+        assert!(self.peers.len() == others, "a leader knows all members but itself");
         if let Some(Transfer { to, .. }) = self.transfer
             && !core.log.membership().will_vote(to)
         {
@@ -224,7 +242,7 @@ impl Leader {
         let Some(peer) = self.peers.get_mut(&from) else {
             return core.drop_message(from, DropReason::NotMember);
         };
-        if round > self.reads.round() || !is_possible(&outcome, last) {
+        if round > peer.told_round || !is_possible(&outcome, last) {
             return core.drop_message(from, DropReason::ImpossibleAck);
         }
         peer.contact_ticks = 0;

@@ -49,8 +49,8 @@
 //! 4. after a crash, build the member from exactly what was durable ([`Raft::restore`]), with a new
 //!    [`Config::seed`]; what the service's own image holds is [`DurableState::snapshot`];
 //! 5. stop the member for good if a write fails;
-//! 6. tell a member that it was removed, if it must know: the log does not tell it, since the leader
-//!    sends it nothing from the moment of the change.
+//! 6. tell a member that it was removed, if it must know: the log does not tell it, since the
+//!    leader sends it nothing from the moment of the change.
 //!
 //! # Invariants
 //!

@@ -277,6 +277,7 @@ impl Log {
         while self.membership_index() >= from {
             self.configurations.pop_back();
         }
+        assert!(self.last().index == from.previous(), "a truncated log ends before {from}");
         self.written = self.written.min(from.previous());
         self.durable = self.durable.min(from.previous());
     }
@@ -368,6 +369,10 @@ impl Log {
         let position = self.position(through)?;
         self.base = self.entries[position].id();
         self.entries.drain(..=position);
+        assert!(
+            self.entries.front().is_none_or(|first| first.index == self.base.index.next()),
+            "a trimmed log begins after its base"
+        );
         self.assert_cursors();
         Some(self.base)
     }
@@ -377,6 +382,11 @@ impl Log {
     /// The image and the entries that have not been handed out to be written.
     pub(crate) fn take_unwritten(&mut self) -> (Option<Snapshot>, Vec<Entry>) {
         let entries = self.slice(self.written.next(), usize::MAX, usize::MAX);
+        assert!(
+            entries.first().is_none_or(|first| first.index == self.written.next()),
+            "entries are written behind a gap after {}",
+            self.written
+        );
         self.written = self.last().index;
         (self.unwritten_snapshot.take(), entries)
     }

@@ -114,7 +114,28 @@ impl Raft {
         if let Role::Leader(leader) = &mut self.role {
             leader.flush(&mut self.core);
         }
+        self.assert_role();
         self.core.take_effects()
+    }
+
+    /// Holds what is true of each role between one input and the next.
+    fn assert_role(&self) {
+        let (id, term) = (self.core.id(), self.core.term());
+        match &self.role {
+            Role::Follower(follower) => {
+                assert!(follower.leader() != Some(id), "{id} follows itself");
+            }
+            Role::PreCandidate(_) => {}
+            Role::Candidate(_) => {
+                assert!(self.core.vote() == Some(id), "{id} campaigns and voted for another");
+            }
+            Role::Leader(leader) => {
+                assert!(self.core.vote() == Some(id), "{id} leads and voted for another");
+                let last = self.core.log.last();
+                assert!(last.term == term, "{id} leads term {term}, and its log ends with {last}");
+                leader.assert_peers(&self.core);
+            }
+        }
     }
 
     /// Appends a command to the log if this member leads, and returns where and in which term.

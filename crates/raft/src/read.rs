@@ -90,6 +90,10 @@ impl Reads {
     /// Keeps a read until a round that begins from now on is confirmed.
     pub(crate) fn add(&mut self, reader: Reader, index: Index) {
         let round = self.round.next();
+        assert!(
+            self.waiting.back().is_none_or(|last| last.round <= round && last.index <= index),
+            "reads wait in the order of their rounds and of the commit index"
+        );
         self.waiting.push_back(Waiting { reader, index, round });
     }
 
@@ -106,6 +110,10 @@ impl Reads {
     /// Begins a round; `now` is the leader's count of ticks.
     pub(crate) fn begin_round(&mut self, now: u64) {
         self.round = self.round.next();
+        assert!(
+            self.waiting.back().is_none_or(|last| last.round <= self.round),
+            "a read waits for a round after the next"
+        );
         self.lease.on_round(self.round, now);
     }
 

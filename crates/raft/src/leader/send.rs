@@ -113,8 +113,14 @@ fn send_append(
     entries: Vec<Entry>,
     round: Round,
 ) {
+    assert!(to != core.id(), "a leader appends to its own log without messages");
+    assert!(
+        entries.first().is_none_or(|first| first.index == prev.index.next()),
+        "entries are sent behind a gap after {prev}"
+    );
     let commit = core.log.committed();
     peer.told_commit = commit;
+    assert!(peer.told_round <= round, "rounds never go back within a term");
     peer.told_round = round;
     core.send_now(to, Body::AppendEntries { prev, entries, commit, round });
 }
