@@ -1,8 +1,8 @@
-//! The rules by which Raft is taught, one test for each: who only reads the sentence above each test
-//! has heard the lecture.
+//! The rules by which Raft is taught, one test for each: who only reads the sentence above each
+//! test has heard the lecture.
 //!
-//! Every test moves a whole cluster by hand. Nothing is delivered and no time passes unless the test
-//! says so, and the stage itself checks Raft's safety properties after every step.
+//! Every test moves a whole cluster by hand. Nothing is delivered and no time passes unless the
+//! test says so, and the stage itself checks Raft's safety properties after every step.
 
 mod elections;
 mod majorities;

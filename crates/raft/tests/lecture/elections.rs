@@ -125,10 +125,10 @@ fn a_candidate_votes_for_itself_and_asks_also_the_unreachable() {
 #[test]
 fn election_timeouts_differ_at_every_reset() {
     const RESETS: usize = 10_000;
-    // A fair draw gives each of the T timeouts with probability p = 1/T, so RESETS × p = 1000 times,
-    // with a standard deviation of √(RESETS × p × (1 − p)) = 30. Two fair draws are equal with
-    // probability p too, so that the same holds for these. A count strays by more than five standard
-    // deviations once in 1.7 million times, and there are twelve counts here.
+    // A fair draw gives each of the T timeouts with probability p = 1/T, so RESETS × p = 1000
+    // times, with a standard deviation of √(RESETS × p × (1 − p)) = 30. Two fair draws are equal
+    // with probability p too, so that the same holds for these. A count strays by more than five
+    // standard deviations once in 1.7 million times, and there are twelve counts here.
     let fair = 1000 - 150..=1000 + 150;
 
     let mut stage = cluster(3);
@@ -178,8 +178,9 @@ fn a_split_vote_resolves_in_a_later_term() {
     }
 }
 
-/// An AppendEntries is the leader's sign of life: a candidate that hears it gives up, and a follower
-/// that hears it in time never campaigns. Without it, the follower campaigns when its time is up.
+/// An AppendEntries is the leader's sign of life: a candidate that hears it gives up, and a
+/// follower that hears it in time never campaigns. Without it, the follower campaigns when its time
+/// is up.
 #[test]
 fn append_entries_resets_the_timer_and_stops_elections() {
     let mut stage = cluster(3);

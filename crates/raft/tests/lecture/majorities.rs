@@ -99,8 +99,8 @@ fn a_minority_leader_never_commits_and_its_entries_are_replaced() {
     }
 }
 
-/// Five members are parted, and the old leader is among the two: the three elect a leader and go on,
-/// the two stand still. When they meet again the two catch up, and disturb nobody.
+/// Five members are parted, and the old leader is among the two: the three elect a leader and go
+/// on, the two stand still. When they meet again the two catch up, and disturb nobody.
 #[test]
 fn five_are_parted_and_the_old_leader_is_among_the_two() {
     let mut stage = cluster(5);

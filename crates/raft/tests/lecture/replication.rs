@@ -25,9 +25,9 @@ fn the_commit_index_rides_on_append_entries() {
     assert_eq!(stage.log_ids(2), stage.log_ids(1), "m2 holds the second entry too");
 }
 
-/// A leader forces the logs of all followers to be equal to its own, whatever they lack and whatever
-/// they have too much, and never changes its own. These are the six followers of the paper's
-/// Figure 7, all in one cluster.
+/// A leader forces the logs of all followers to be equal to its own, whatever they lack and
+/// whatever they have too much, and never changes its own. These are the six followers of the
+/// paper's Figure 7, all in one cluster.
 #[test]
 fn all_logs_are_forced_equal_to_the_leaders() {
     const LEADER: &[u64] = &[1, 1, 1, 4, 4, 5, 5, 6, 6, 6];

@@ -7,9 +7,9 @@ use sim::stage::Stage;
 
 use super::{cluster, lose_patience};
 
-/// `propose` returns index and term at once, and promises nothing. Success is told only by the apply
-/// stream: the command has succeeded if an entry of that index and term comes out, and has failed
-/// for good if one of another term does.
+/// `propose` returns index and term at once, and promises nothing. Success is told only by the
+/// apply stream: the command has succeeded if an entry of that index and term comes out, and has
+/// failed for good if one of another term does.
 #[test]
 fn propose_returns_at_once_and_success_is_told_through_apply() {
     let mut stage = cluster(3);

@@ -39,8 +39,8 @@ fn a_slow_network_may_depose_a_healthy_leader_and_nothing_is_lost() {
     }
 }
 
-/// An old leader steps down at the first message that tells of a later term, and not before. The new
-/// one is not impressed by messages of the old term.
+/// An old leader steps down at the first message that tells of a later term, and not before. The
+/// new one is not impressed by messages of the old term.
 #[test]
 fn an_old_leader_steps_down_when_it_learns_of_the_new_term() {
     let mut stage = cluster(3);
@@ -64,9 +64,9 @@ fn an_old_leader_steps_down_when_it_learns_of_the_new_term() {
     assert!((1..=3).all(|member| stage.applied(member).is_empty()), "an old command was executed");
 }
 
-/// Followers need the term to be safe, not the leader's name: one that does not know who leads takes
-/// appends of its term from whom they come, and refuses those of an earlier term even from the
-/// leader it knew.
+/// Followers need the term to be safe, not the leader's name: one that does not know who leads
+/// takes appends of its term from whom they come, and refuses those of an earlier term even from
+/// the leader it knew.
 #[test]
 fn followers_need_the_term_not_the_leaders_name() {
     let mut stage = cluster(3);
