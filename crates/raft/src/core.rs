@@ -7,7 +7,7 @@ use crate::effects::{
 use crate::log::Log;
 use crate::message::{Body, Message};
 use crate::timer::{ElectionTimer, Random};
-use crate::types::{DurableState, HardState, MemberId, Term};
+use crate::types::{DurableState, Entry, HardState, MemberId, Term};
 
 /// The part of a member that does not depend on its role.
 #[derive(Clone, Debug, Hash)]
@@ -38,6 +38,11 @@ impl Core {
     pub(crate) fn new(config: Config, durable: DurableState) -> Core {
         let mut random = Random::new(config.seed);
         let hard_state = durable.hard_state;
+        // Entries, or the service's image, may have reached the disk just before the term in which
+        // they came. Nothing was promised in that term, so this member has not voted in it.
+        let last = durable.entries.last().map_or(durable.base, Entry::id);
+        let term = hard_state.term.max(last.term).max(durable.snapshot.id.term);
+        let is_term_durable = term == hard_state.term;
         let guard_ticks = match config.read_confirmation {
             ReadConfirmation::Quorum => 0,
             ReadConfirmation::LeaderLease { .. } => config.election_ticks,
@@ -46,10 +51,10 @@ impl Core {
             log: Log::restore(durable),
             timer: ElectionTimer::new(config.election_ticks, &mut random),
             random,
-            term: hard_state.term,
-            vote: hard_state.vote,
+            term,
+            vote: hard_state.vote.filter(|_| is_term_durable),
             written: hard_state,
-            term_durable: true,
+            term_durable: is_term_durable,
             disk_ticks: 0,
             guard_ticks,
             outbox: Effects::default(),

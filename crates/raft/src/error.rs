@@ -87,8 +87,6 @@ pub enum RestoreError {
         /// Where the log begins.
         base: EntryId,
     },
-    /// An entry comes from a later term than the member has seen.
-    TermBehindLog(EntryId),
     /// The commit hint points beyond the log: entries that were written are gone.
     CommitBeyondLog {
         /// The hint.
@@ -109,9 +107,6 @@ impl fmt::Display for RestoreError {
                 "the image ends with entry {snapshot}, and the log only begins after {base}: \
                  entries are missing between them"
             ),
-            RestoreError::TermBehindLog(id) => {
-                write!(f, "the log holds entry {id}, of a later term than the one on record")
-            }
             RestoreError::CommitBeyondLog { commit, last } => write!(
                 f,
                 "entry {commit} was known to be committed, and the log ends at {last}: entries \

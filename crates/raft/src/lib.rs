@@ -47,7 +47,9 @@
 //!    [`Effects::apply`] in order; entries may be handed out before they are durable here, since a
 //!    quorum holds them;
 //! 4. after a crash, build the member from exactly what was durable ([`Raft::restore`]), with a new
-//!    [`Config::seed`]; what the service's own image holds is [`DurableState::snapshot`];
+//!    [`Config::seed`]; what the service's own image holds is [`DurableState::snapshot`]. If
+//!    [`Status::base`] is then another than the stored one, the stored log did not lead up to the
+//!    image, and must be dropped before anything is written;
 //! 5. stop the member for good if a write fails;
 //! 6. tell a member that it was removed, if it must know: the log does not tell it, since the
 //!    leader sends it nothing from the moment of the change.

@@ -467,10 +467,6 @@ fn check_durable(durable: &DurableState) -> Result<(), RestoreError> {
     if base.index > snapshot.id.index {
         return Err(RestoreError::Gap { snapshot: snapshot.id, base: *base });
     }
-    let latest = if before.term > snapshot.id.term { before } else { snapshot.id };
-    if latest.term > hard_state.term {
-        return Err(RestoreError::TermBehindLog(latest));
-    }
     let holds_snapshot = *base == snapshot.id || entries.iter().any(|e| e.id() == snapshot.id);
     // A log that does not hold the image's last entry gives way to the image.
     let last = if holds_snapshot { before.index } else { snapshot.id.index };

@@ -149,7 +149,7 @@ impl Progress {
             }
             // Whether it was our image or another way: the log reaches back far enough now.
             State::Snapshot { .. } if self.matched >= base => self.become_replicate(),
-            State::Snapshot { .. } => {}
+            State::Snapshot { .. } => self.next = self.next.max(self.matched.next()),
         }
         assert!(self.matched < self.next, "the next entry must lie beyond the matched ones");
         news
