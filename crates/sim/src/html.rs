@@ -16,7 +16,13 @@ use crate::trace::Trace;
 
 const SKELETON: &str = include_str!("html/page.html");
 
-const STYLES: [&str; 2] = [include_str!("html/page.css"), include_str!("html/panel.css")];
+/// In this order: the last decides.
+const STYLES: [&str; 4] = [
+    include_str!("html/page.css"),
+    include_str!("html/chart.css"),
+    include_str!("html/panel.css"),
+    include_str!("html/media.css"),
+];
 
 /// In this order: each uses only those before it when it is loaded.
 const SCRIPTS: [&str; 15] = [

@@ -29,8 +29,8 @@ pub(crate) struct Browser {
 }
 
 impl Browser {
-    /// Finds the browser that the environment variable `HOLDFAST_CHROMIUM` or the search path names.
-    /// If there is none, says so, whether or not the test's output is captured.
+    /// Finds the browser that the environment variable `HOLDFAST_CHROMIUM` or the search path
+    /// names. If there is none, says so, whether or not the test's output is captured.
     pub(crate) fn find() -> Option<Browser> {
         if let Some(program) = std::env::var_os("HOLDFAST_CHROMIUM") {
             return Some(Browser { program: program.into() });
@@ -40,8 +40,8 @@ impl Browser {
         let found =
             places.flat_map(|place| NAMES.map(|name| place.join(name))).find(|p| p.is_file());
         if found.is_none() {
-            let text = "SKIPPED: no Chromium on PATH and HOLDFAST_CHROMIUM is not set, so the picture \
-                        was not looked at in a browser";
+            let text = "SKIPPED: no browser looks at the picture, since no Chromium is on PATH and \
+                        HOLDFAST_CHROMIUM is not set";
             writeln!(std::io::stderr(), "{text}").expect("standard error is open");
         }
         found.map(|program| Browser { program })

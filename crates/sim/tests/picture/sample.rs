@@ -7,7 +7,7 @@ use sim::trace::{Trace, What};
 
 /// Three members live through nearly everything that a picture can show.
 pub(crate) fn story() -> Trace {
-    let mut stage = Stage::new(3);
+    let mut stage = Stage::builder(3).configure(|config| config.catch_up_entries = 2).build();
     split_vote(&mut stage);
     replication(&mut stage);
     crash_of_the_leader(&mut stage);
@@ -123,8 +123,8 @@ fn new_leader(stage: &mut Stage, term: u64) -> u64 {
 pub(crate) fn long() -> Trace {
     let mut stage = Stage::builder(5).unchecked().build();
     new_leader(&mut stage, 0);
-    for round in 0..400 {
-        let away = round % 5 + 1;
+    for round in 0..500 {
+        let away = round / 20 % 5 + 1;
         match round % 20 {
             5 => stage.isolate(away),
             10 => stage.heal(),

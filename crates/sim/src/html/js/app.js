@@ -72,8 +72,8 @@ const App = (() => {
     Pinned.tip(app, app.hovered, event ? event.clientX : 0, event ? event.clientY : 0);
     byId("plot").classList.toggle("over", Boolean(app.hovered) && app.hovered.lane === undefined);
     paintOverlay();
-    const { message, lane } = app.hovered || {};
-    Report.set({ hover: message === undefined ? (lane === undefined ? "" : `lane ${lane}`) : `message ${message}` });
+    const { message } = app.hovered || {};
+    Report.set({ hover: message === undefined ? "" : `message ${message}` });
   }
 
   /** Pins a target, or nothing; targets that are only places cannot be pinned. */
@@ -85,7 +85,7 @@ const App = (() => {
       const at = app.model.events[pinnedEvent()].at;
       app.setView(View.reveal(app.model, app.view, at));
     }
-    List.showEvent(list, pinnedEvent());
+    List.follow(list);
     Report.set({ pinned: kept ? pinnedEvent() : "" });
     redraw();
   }
@@ -132,11 +132,13 @@ const App = (() => {
 
   /** Gives a canvas the size of its box, in device pixels, and returns its pen in CSS pixels. */
   function pen(canvas, width, height) {
-    const scale = app.printing ? 2.5 : devicePixelRatio || 1;
+    const scale = app.printing ? 2 : devicePixelRatio || 1;
     const [wide, high] = [Math.round(width * scale), Math.round(height * scale)];
     if (canvas.width !== wide || canvas.height !== high) {
       canvas.width = wide;
       canvas.height = high;
+      canvas.style.width = `${width}px`;
+      canvas.style.height = `${height}px`;
     }
     const ctx = canvas.getContext("2d");
     ctx.setTransform(scale, 0, 0, scale, 0, 0);
@@ -169,7 +171,8 @@ const App = (() => {
     Frame.paintClients(ctx, app);
     paintOverlay();
     paintOverview();
-    List.follow(list);
+    if (app.followed !== app.view) List.follow(list);
+    app.followed = app.view;
     Report.set({
       ...painted,
       from: Math.round(app.view.from),
@@ -189,18 +192,29 @@ const App = (() => {
       const x = Pen.edge(ctx, Arrows.x(app, app.at));
       ctx.fillRect(x, layout.axis.height, 1, layout.height - layout.axis.height);
     }
-    const pinned = app.pinned && app.pinned.event;
-    if (pinned !== undefined) {
-      ctx.fillStyle = palette.accent;
-      const x = Pen.edge(ctx, Arrows.x(app, app.model.events[pinned].at));
-      ctx.fillRect(x - 0.5, layout.axis.height, 2, layout.height - layout.axis.height);
-    }
+    if (app.pinned && app.pinned.event !== undefined) markEvent(ctx);
     for (const target of [app.pinned, app.hovered]) {
       if (target && target.message !== undefined) Arrows.highlight(ctx, app, target.message);
     }
     const last = Math.min(app.view.to, app.model.end);
     const at = pinnedEvent() >= 0 ? app.model.events[pinnedEvent()].at : last;
-    Pinned.states(app, app.at === undefined ? at : app.at);
+    const { start, end } = app.model;
+    Pinned.states(app, Math.min(Math.max(app.at === undefined ? at : app.at, start), end));
+  }
+
+  /** Marks the pinned event: a line through its time, and a frame around its place in the lane. */
+  function markEvent(ctx) {
+    const { layout, palette, model } = app;
+    const { at, what } = model.events[app.pinned.event];
+    const x = Pen.edge(ctx, Arrows.x(app, at));
+    ctx.fillStyle = palette.accent;
+    ctx.fillRect(x, layout.axis.height, 1, layout.height - layout.axis.height);
+    const lane = model.members.findIndex(({ id }) => id === what.member);
+    if (lane < 0) return;
+    const { top, bottom } = layout.lanes[lane];
+    ctx.strokeStyle = palette.accent;
+    ctx.lineWidth = 2;
+    ctx.strokeRect(x - 4, top - 3, 9, bottom - top + 6);
   }
 
   function paintOverview() {
@@ -209,10 +223,11 @@ const App = (() => {
     const view = View.whole(app.model);
     const canvas = byId("overview-canvas");
     // It changes with the theme and the size alone.
-    const key = [layout.width, layout.height, app.palette.page, app.printing, devicePixelRatio].join();
+    const { width, height } = layout;
+    const key = [width, height, app.palette.page, app.printing, devicePixelRatio].join();
     if (canvas.dataset.key !== key) {
       canvas.dataset.key = key;
-      Overview.paint(pen(canvas, layout.width, layout.height), { ...app, layout, view });
+      Overview.paint(pen(canvas, width, height), { ...app, layout, view });
     }
     const share = (at) => `${((at - view.from) / (view.to - view.from)) * 100}%`;
     const brush = byId("brush");
@@ -243,7 +258,7 @@ const App = (() => {
     dark.addEventListener("change", () => setTheme(dark.matches ? "dark" : "light"));
     const kinds = wanted.get("kinds");
     const heartbeat = Kinds.number("heartbeat");
-    const beats = app.model.messages.kind.reduce((sum, kind) => sum + (kind === heartbeat ? 1 : 0), 0);
+    const beats = app.model.messages.kind.filter((kind) => kind === heartbeat).length;
     if (kinds === null) app.shown.kinds[heartbeat] = beats <= HEARTBEATS_MAX;
     else if (kinds !== "all") {
       app.shown.kinds = Kinds.ALL.map(({ key }) => kinds.split(",").includes(key));
@@ -279,6 +294,14 @@ const App = (() => {
     dataset.theme = on ? "light" : app.themeBefore;
     app.palette = Palette.read();
     resize();
+    if (on) document.querySelectorAll("canvas").forEach(flatten);
+  }
+
+  /** Puts a copy in a canvas's place: browsers print the last strokes of a canvas, or an image. */
+  function flatten(canvas) {
+    const copy = canvas.cloneNode();
+    copy.getContext("2d").drawImage(canvas, 0, 0);
+    canvas.replaceWith(copy);
   }
 
   function start() {
@@ -292,10 +315,11 @@ const App = (() => {
     resize();
     List.refilter(list);
     if (event >= 0 && event < events.length) pick(event);
-    new ResizeObserver(resize).observe(byId("plot"));
+    new ResizeObserver(() => app.printing || resize()).observe(byId("plot"));
     window.addEventListener("beforeprint", () => print(true));
     window.addEventListener("afterprint", () => print(false));
-    Report.set({ members: members.length, messages: messages.count, events: events.length, ready: 1 });
+    Report.set({ members: members.length, messages: messages.count, events: events.length });
+    Report.set({ ready: 1 });
   }
 
   return { start };

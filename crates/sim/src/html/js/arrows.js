@@ -54,8 +54,8 @@ const Arrows = (() => {
       if (isShown(scene, number)) visible.push(number);
     });
     ctx.save();
-    const lines =
-      visible.length > SINGLE_MAX ? paintDense(ctx, scene, visible) : paintSingle(ctx, scene, visible);
+    const paintAll = visible.length > SINGLE_MAX ? paintDense : paintSingle;
+    const lines = paintAll(ctx, scene, visible);
     ctx.restore();
     return { drawn: visible.length, lines };
   }
@@ -100,7 +100,7 @@ const Arrows = (() => {
     }
   }
 
-  /** The tip of a message that arrived, the cross of one that was lost, the dot where it was sent. */
+  /** The tip of a message that arrived, the cross of one that was lost; the dot at the sender. */
   function paintEnds(ctx, scene, number, [x1, y1, x2, y2], roomy) {
     const { messages } = scene.model;
     const kind = Kinds.ALL[messages.kind[number]];
@@ -122,7 +122,8 @@ const Arrows = (() => {
   /** An arrow's tip; for a refusal, the bar against which it ran. */
   function paintTip(ctx, kind, angle, x2, y2, size) {
     const [cos, sin] = [Math.cos(angle), Math.sin(angle)];
-    const point = (along, across) => [x2 + along * cos - across * sin, y2 + along * sin + across * cos];
+    const point = (along, across) =>
+      [x2 + along * cos - across * sin, y2 + along * sin + across * cos];
     ctx.beginPath();
     if (kind.tip === "bar") {
       ctx.lineWidth = 2;
@@ -169,7 +170,7 @@ const Arrows = (() => {
       dip(ctx, scene, kind, 0.8);
       ctx.setLineDash([]);
       // Few lines may be strong; many of them would become a wall.
-      const strong = Math.min(1, Math.max(0.18, 400 / group.length));
+      const strong = Math.min(1, Math.max(0.1, 300 / group.length));
       levels.forEach((level, power) => {
         ctx.globalAlpha = Math.min(1, strong * (1 + 0.6 * power));
         stroke(ctx, level);
@@ -211,7 +212,7 @@ const Arrows = (() => {
     const along = Math.abs(dx * Math.cos(one.angle) + dy * Math.sin(one.angle));
     const across = Math.abs(dy * Math.cos(one.angle) - dx * Math.sin(one.angle));
     const slanted = Math.abs(Math.sin(one.angle - other.angle)) * other.width / 2;
-    return along < (one.width + other.width) / 2 && across < 14 + slanted;
+    return along < (one.width + other.width) / 2 + 10 && across < 14 + slanted;
   }
 
   /** Draws one message above everything, with all of its way visible. */

@@ -37,7 +37,8 @@ const Controls = (() => {
       const box = plot.getBoundingClientRect();
       return { x: event.clientX - box.left, y: event.clientY - box.top };
     };
-    plot.addEventListener("wheel", (event) => onWheel(app, event, place(event)), { passive: false });
+    const wheel = (event) => onWheel(app, event, place(event));
+    plot.addEventListener("wheel", wheel, { passive: false });
     plot.addEventListener("pointerdown", (event) => {
       if (event.button !== 0) return;
       plot.setPointerCapture(event.pointerId);
@@ -57,7 +58,10 @@ const Controls = (() => {
       const held = pointers.get(event.pointerId);
       pointers.delete(event.pointerId);
       plot.classList.remove("dragging");
-      for (const other of pointers.values()) Object.assign(other, { start: { ...other }, view: app.view });
+      // Those that stay begin anew.
+      for (const other of pointers.values()) {
+        Object.assign(other, { start: { x: other.x, y: other.y }, view: app.view });
+      }
       if (event.type === "pointerup" && held && !moved(held)) app.pinUnder(place(event));
     };
     plot.addEventListener("pointerup", release);
@@ -75,7 +79,8 @@ const Controls = (() => {
     plot.classList.add("dragging");
     app.hover(undefined);
     const span = held.view.to - held.view.from;
-    app.setView(View.pan(app.model, held.view, ((held.start.x - held.x) / app.layout.width) * span));
+    const by = ((held.start.x - held.x) / app.layout.width) * span;
+    app.setView(View.pan(app.model, held.view, by));
   }
 
   /** Two fingers: what was under each when they came down stays under it. */
@@ -118,7 +123,8 @@ const Controls = (() => {
       const { edge } = event.target.dataset;
       const { from, to } = app.view;
       const inside = event.target !== box && (edge !== undefined || event.target.id === "brush");
-      if (!inside) app.setView(View.clamp(app.model, { from: at - (to - from) / 2, to: at + (to - from) / 2 }));
+      const half = (to - from) / 2;
+      if (!inside) app.setView(View.clamp(app.model, { from: at - half, to: at + half }));
       held = { edge, at, view: app.view };
       box.setPointerCapture(event.pointerId);
     });
@@ -183,7 +189,8 @@ const Controls = (() => {
     if (model.lost > 0) {
       const cross = element("i", "sign", "✕");
       const about = "Messages that did not arrive";
-      chips.push(chip({ name: "Lost", about }, cross, model.lost, shown.lost, (on) => app.showLost(on)));
+      const lost = { name: "Lost", about };
+      chips.push(chip(lost, cross, model.lost, shown.lost, (on) => app.showLost(on)));
     }
     byId("kinds").replaceChildren(...chips);
     const signs = ["follower", "pre-candidate", "candidate", "leader"].map((role) => {

@@ -21,8 +21,11 @@ const Frame = (() => {
       ctx.moveTo(x, axis.height);
       ctx.lineTo(x, height);
       ctx.stroke();
+      const text = Words.time(mark * step, step, model.end);
+      const half = Pen.width(ctx, text) / 2 + 2;
+      if (x < half || x > width - half) continue;
       ctx.fillStyle = palette.muted;
-      ctx.fillText(Words.time(mark * step, step, model.end), x, axis.height / 2);
+      ctx.fillText(text, x, axis.height / 2);
     }
     ctx.strokeStyle = palette.line;
     ctx.beginPath();

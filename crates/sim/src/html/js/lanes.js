@@ -121,7 +121,8 @@ const Lanes = (() => {
     return { low, high: Math.max(high, low + 4) };
   }
 
-  /** The log's cursors as a landscape: applied, committed, durable and last, one behind the other. */
+  /** The log's cursors as a landscape: applied, committed, durable and last, each behind the one
+   * before. */
   function paintLog(ctx, scene, member, strip, { low, high }) {
     const { palette, layout, model } = scene;
     const floor = strip.y + strip.height;
@@ -142,6 +143,7 @@ const Lanes = (() => {
       }
       paintSkyline(ctx, scene, steps, end, y);
       paintTrimmed(ctx, scene, steps, end, y, floor);
+      paintEntries(ctx, scene, steps, end, y, floor);
     }
   }
 
@@ -157,6 +159,27 @@ const Lanes = (() => {
       ctx.lineTo(place + 1 < steps.length ? steps[place + 1].x : end, level);
     });
     ctx.stroke();
+  }
+
+  /** Writes the last entry where it changes, and else the commit index, where there is room. */
+  function paintEntries(ctx, { palette }, steps, end, y, floor) {
+    Pen.letters(ctx, palette, 9.5);
+    ctx.textAlign = "left";
+    ctx.textBaseline = "alphabetic";
+    ctx.fillStyle = palette.log.text;
+    let written;
+    steps.forEach(({ x, log }, place) => {
+      const next = place + 1 < steps.length ? steps[place + 1].x : end;
+      const last = `${log.last}@${log.last_term}`;
+      const left = Math.max(x, 0) + 4;
+      const text = last === written ? `commit ${log.committed}` : last;
+      const before = place > 0 ? steps[place - 1].log : undefined;
+      const repeated = before && last === written && before.committed === log.committed;
+      if (log.last === 0 || repeated || Pen.width(ctx, text) > next - left - 4) return;
+      // Below the skyline, or above it where it is low.
+      ctx.fillText(text, left, y(log.last) < floor - 13 ? floor - 4 : y(log.last) - 3);
+      written = last;
+    });
   }
 
   /** Hatches what has been trimmed from the log. */
@@ -237,7 +260,7 @@ const Lanes = (() => {
     if (!member.downtimes) {
       const starts = member.up.slice(1).map(({ from }) => from);
       member.downtimes = member.up
-        .map(({ to }, place) => ({ from: to, to: place < starts.length ? starts[place] : Infinity }))
+        .map(({ to: from }, place) => ({ from, to: starts[place] || Infinity }))
         .filter(({ from, to }) => from < to);
     }
     return member.downtimes;
@@ -271,8 +294,9 @@ const Lanes = (() => {
       ctx.lineTo(x, band.y + band.height / 2);
       ctx.fill();
     }
-    ctx.fillStyle = palette.muted;
-    for (const { at } of inView(member.notes, view)) {
+    const notes = inView(member.notes, view);
+    ctx.fillStyle = notes.length > 200 ? palette.faint : palette.muted;
+    for (const { at } of notes) {
       ctx.fillRect(Pen.edge(ctx, Arrows.x(scene, at)), strip.y + strip.height - 3, 1, 3);
     }
     ctx.lineWidth = 1.5;

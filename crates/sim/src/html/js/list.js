@@ -24,14 +24,14 @@ const List = (() => {
       if (row) pick(Number(row.dataset.event));
     });
     box.addEventListener("keydown", (press) => {
+      // These scroll the list, and do not move the view.
+      if (["PageUp", "PageDown"].includes(press.key)) press.stopPropagation();
       const by = { ArrowDown: 1, ArrowUp: -1 }[press.key];
       if (!by || list.rows.length === 0) return;
       press.preventDefault();
-      press.stopPropagation();
       const place = placeOf(list, app.pinnedEvent());
       const next = Math.min(Math.max(place + by, 0), list.rows.length - 1);
       pick(list.rows[next]);
-      show(list, next);
     });
     return list;
   }
@@ -81,10 +81,17 @@ const List = (() => {
     return low;
   }
 
-  /** Scrolls to the first event in view. */
+  /** Scrolls to what is pinned, if that is in view, else to the first event in view. */
   function follow(list) {
-    list.box.scrollTop = placeAt(list, list.app.view.from) * ROW;
-    paint(list);
+    const { app } = list;
+    const pinned = app.pinnedEvent();
+    const at = pinned < 0 ? -1 : app.model.events[pinned].at;
+    if (at >= app.view.from && at <= app.view.to) {
+      show(list, Math.max(0, placeOf(list, pinned)));
+    } else {
+      list.box.scrollTop = placeAt(list, app.view.from) * ROW;
+      paint(list);
+    }
   }
 
   /** Scrolls as little as is needed to show a place. */
@@ -95,9 +102,6 @@ const List = (() => {
     if (below > box.scrollTop) box.scrollTop = below;
     paint(list);
   }
-
-  /** Scrolls to an event. */
-  const showEvent = (list, event) => show(list, Math.max(0, placeOf(list, event)));
 
   /** Makes the rows that can be seen. */
   function paint(list) {
@@ -132,5 +136,5 @@ const List = (() => {
     return made;
   }
 
-  return { bind, refilter, follow, showEvent, paint };
+  return { bind, refilter, follow, paint };
 })();

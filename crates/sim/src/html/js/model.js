@@ -4,8 +4,9 @@
  * The trace, indexed by member and by time.
  *
  * Times are the trace's microseconds. Spans are lists of `{ from, to }` by rising `from` that do not
- * overlap; `to` does not belong to the span, and is infinite if the span lasts until the end. Messages are columns (arrays of equal length, by rising time of sending), since there may
- * be tens of thousands of them.
+ * overlap; `to` does not belong to the span, and is infinite if the span lasts until the end.
+ * Messages are columns (arrays of equal length, by rising time of sending), since there may be tens
+ * of thousands of them.
  */
 const Model = (() => {
   const UNDER_WAY = 0;
@@ -102,7 +103,7 @@ const Model = (() => {
       }
     },
     client(build, { what, at }, event) {
-      build.model.requests.push({ at, event, client: what.client, lane: build.lanes.get(what.member) });
+      build.model.requests.push({ at, event, client: what.client });
     },
     note(build, { what, at }, event) {
       const who = /^m(\d+)\b/.exec(what.text);
@@ -121,7 +122,8 @@ const Model = (() => {
     messages.endAt[number] = Infinity;
     messages.from[number] = build.lanes.get(what.from);
     messages.to[number] = build.lanes.get(what.to);
-    messages.kind[number] = isQuiet(build, what) ? Kinds.number("heartbeat") : Kinds.ofBody(what.body);
+    const kind = isQuiet(build, what) ? Kinds.number("heartbeat") : Kinds.ofBody(what.body);
+    messages.kind[number] = kind;
     messages.sentEvent[number] = event;
     build.model.messageOf[event] = number;
   }
@@ -136,7 +138,7 @@ const Model = (() => {
     build.model.messageOf[event] = number;
   }
 
-  /** Tells whether a message is an acknowledgement that repeats what its receiver was told before. */
+  /** Tells whether a message is an acknowledgement that only repeats what was told before. */
   function isQuiet(build, { from, to, term, body }) {
     const accepted = /^Accepted matched=(\d+)/.exec(body);
     if (!accepted) return false;

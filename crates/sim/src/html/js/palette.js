@@ -1,9 +1,9 @@
 "use strict";
 
-/** Colours and letters for the canvases, read from the style sheet, which has them for all themes. */
+/** Colours and letters for the canvases, read from the style sheet. */
 const Palette = (() => {
   const ROLES = ["follower", "pre-candidate", "candidate", "leader"];
-  const CURSORS = ["last", "durable", "committed", "applied", "skyline"];
+  const CURSORS = ["last", "durable", "committed", "applied", "skyline", "text"];
 
   /** The palette of the theme that holds now. */
   function read() {
@@ -33,8 +33,11 @@ const Palette = (() => {
   function hatch(ctx, palette, colour, gap) {
     const scale = ctx.getTransform().a;
     const key = `${colour} ${gap} ${scale}`;
-    if (!palette.patterns.has(key)) palette.patterns.set(key, newHatch(ctx, colour, gap * scale, scale));
-    return palette.patterns.get(key);
+    const known = palette.patterns.get(key);
+    if (known) return known;
+    const made = newHatch(ctx, colour, gap * scale, scale);
+    palette.patterns.set(key, made);
+    return made;
   }
 
   function newHatch(ctx, colour, gap, scale) {

@@ -71,8 +71,9 @@ const Pinned = (() => {
       labels.push(made);
       return made;
     };
-    if (layout.network.height > 0) label("row-name", layout.network.y, layout.network.height, "broken links");
-    if (layout.notes.height > 0) label("row-name", layout.notes.y, layout.notes.height, "notes");
+    const { network, notes } = layout;
+    if (network.height > 0) label("row-name", network.y, network.height, "broken links");
+    if (notes.height > 0) label("row-name", notes.y, notes.height, "notes");
     app.cards = model.members.map((member, lane) => {
       const { top, bottom } = layout.lanes[lane];
       const role = element("span", "role");
@@ -98,10 +99,10 @@ const Pinned = (() => {
       const state = Model.stateAt(member, at);
       const name = state.role ? state.role.role : "";
       role.dataset.role = state.up ? name : "down";
-      if (!state.up) role.textContent = state.began ? "down" : "not started";
+      if (!state.up) role.textContent = state.began ? "down" : "not yet";
       else role.textContent = state.role ? `${name} ${state.role.term}` : "";
-      log.textContent =
-        state.up && state.log ? `${state.log.last}@${state.log.last_term} c${state.log.committed}` : "";
+      const { last, last_term: term, committed } = state.log || {};
+      log.textContent = state.up && state.log ? `${last}@${term} c${committed}` : "";
     });
   }
 

@@ -4,9 +4,7 @@
 const Probe = (() => {
   const REACH = 6;
 
-  /**
-   * What lies under a point: `{ message }`, `{ event }`, `{ lane, at }`, `{ links, at }` or nothing.
-   */
+  /** What is under a point: `{ message }`, `{ event }`, `{ links }`, `{ lane, at }` or nothing. */
   function under(scene, x, y) {
     const { model, view, layout } = scene;
     const at = view.from + (x / layout.width) * (view.to - view.from);
@@ -17,7 +15,7 @@ const Probe = (() => {
     const { network } = layout;
     if (y >= network.y && y < network.y + network.height) {
       const links = Model.spanAt(model.links, at);
-      return links ? { links, at } : undefined;
+      return links ? { links } : undefined;
     }
     const lane = layout.lanes.findIndex(({ top, bottom }) => y >= top && y <= bottom);
     return lane >= 0 ? { lane, at } : undefined;
@@ -99,15 +97,15 @@ const Probe = (() => {
   function stateLine(when, member, at) {
     const state = Model.stateAt(member, at);
     const role = state.role ? Words.role(state.role) : "";
-    const log = state.log ? ` · log ${state.log.last}@${state.log.last_term}, committed ` +
-      `${state.log.committed}` : "";
+    const log = state.log ? ` · ${Words.log(state.log)}` : "";
     return element("p", "state", element("b", "", member.name), ` ${when}: ${role}${log}`);
   }
 
   function tellEvent(model, event) {
     const { who, text } = Words.event(model, event);
+    const when = Words.exact(model.events[event].at, model.end);
     return [
-      element("h3", "", who || "Note", element("small", "", Words.exact(model.events[event].at, model.end))),
+      element("h3", "", who || "Note", element("small", "", when)),
       element("p", "body", text),
     ];
   }
@@ -161,9 +159,9 @@ const Probe = (() => {
     const who = model.members[model.messages.to[model.messageOf[event]]].id;
     const found = [];
     for (let next = event + 1; next < model.events.length && found.length < 12; next += 1) {
-      const { at: then, what: then_what } = model.events[next];
-      if (then !== at || then_what.kind === "received") break;
-      if (then_what.member === who || then_what.from === who) found.push(next);
+      const { at: then, what: effect } = model.events[next];
+      if (then !== at || effect.kind === "received") break;
+      if (effect.member === who || effect.from === who) found.push(next);
     }
     return found;
   }
