@@ -6,8 +6,8 @@ use raft::{Body, Campaign, Config, EntryId, Index, Input, MemberId, RoleKind, Te
 use sim::stage::{Kind, Stage, any, kind, link, to};
 
 use super::one::{
-    One, accepted, append, disk, granted, id, install, message, pre_granted, refused, request_vote,
-    stale_term, voters,
+    One, accepted, append, disk, granted, id, install, message, pre_granted, pre_refused, refused,
+    request_vote, stale_term, voters,
 };
 
 /// Figure 2, State: on first boot the term is zero, the vote is nobody's and nothing is committed;
@@ -113,7 +113,7 @@ fn later_term_makes_a_follower_of_everybody() {
         Body::TimeoutNow,
         Body::ReadIndex { nonce: 1 },
         Body::ReadIndexResponse { nonce: 1, index: Index(1) },
-        super::one::pre_refused(),
+        pre_refused(),
     ];
     for body in news {
         let mut candidate = One::new(2, &[]);

@@ -164,7 +164,7 @@ pub(super) fn id(index: u64, term: u64) -> EntryId {
 
 /// Entries of these terms that follow index `after`; each is a command that says its own name.
 pub(super) fn entries(after: u64, terms: &[u64]) -> Vec<Entry> {
-    let named = (after + 1..).zip(terms).map(|(index, term)| id(index, *term));
+    let named = (1..).zip(terms).map(|(place, term)| id(after.wrapping_add(place), *term));
     let command = |id: EntryId| Payload::Command(Bytes::from(id.to_string()));
     named.map(|id| Entry { index: id.index, term: id.term, payload: command(id) }).collect()
 }
