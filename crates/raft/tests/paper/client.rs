@@ -6,7 +6,7 @@ use sim::stage::{Kind, Stage, any, kind, to};
 
 use super::one::{One, accepted, append, id};
 
-/// §8: whichever member a client asks first, that one refuses and names the leader it last heard of.
+/// §8: whichever member a client asks first, that one refuses and names the leader.
 #[test]
 fn any_member_names_the_leader() {
     let mut stage = Stage::new(3);

@@ -1,6 +1,6 @@
-//! Messages that no member which keeps the protocol can have sent: they are answered or dropped with
-//! a reason, and never cause a panic. Raft asks for nothing of the kind (§2 leaves out members that
-//! lie); a member that comes to a halt over one bad message would be easy to bring down all the same.
+//! Messages that no member which keeps the protocol can have sent: they are answered, or dropped
+//! with a reason, and never cause a panic. Raft does not ask for that (§2 leaves out members that lie),
+//! but a member that one bad message can bring down would be easy to bring down.
 
 mod dice;
 mod target;
@@ -47,7 +47,8 @@ fn in_role(role: RoleKind) -> One {
         }
         RoleKind::Leader => one = one.lead(),
     }
-    assert_eq!((one.raft.role(), one.raft.term(), one.committed()), (role, Term(5), 2));
+    assert_eq!(one.raft.role(), role, "it has come to its role");
+    assert_eq!((one.raft.term(), one.committed()), (Term(5), 2), "{role}");
     one
 }
 
@@ -295,8 +296,8 @@ fn message_of_term_zero_is_dropped() {
     }
 }
 
-/// A leader that lies may replace an entry of its own term and bring it back. The acknowledgement of
-/// the first write is then ignored: the entry that stands there now was not even handed out.
+/// A leader that lies may replace an entry of its own term and bring it back. The acknowledgement
+/// of the first write is then ignored: the entry that stands there now was not even handed out.
 #[test]
 fn acknowledgement_of_what_a_lying_leader_replaced_is_ignored() {
     let mut one = One::new(2, &[]);

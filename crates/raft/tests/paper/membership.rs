@@ -121,7 +121,7 @@ fn half_way() -> Stage {
     for member in 1..=5 {
         assert!(stage.status(member).membership.is_joint(), "m{member} holds it");
     }
-    assert_eq!(stage.committed(1), 1);
+    assert_eq!(stage.committed(1), 1, "m1 does not know that they hold it");
     stage.crash(1);
     stage.heal();
     stage
@@ -319,8 +319,8 @@ fn change_of_one_voter_is_a_single_step() {
     }
 }
 
-/// Thesis §4.1, as corrected in 2015: a leader changes the configuration only after it has committed
-/// an entry of its own term.
+/// Thesis §4.1, as corrected in 2015: a leader changes the configuration only after it has
+/// committed an entry of its own term.
 #[test]
 fn change_waits_for_the_first_commit_of_the_term() {
     let mut one = One::leading(2, &[1]);

@@ -3,8 +3,8 @@
 use bytes::Bytes;
 use raft::membership::Change;
 use raft::{
-    Body, Config, DropReason, EntryId, Index, Input, MemberId, Message, ReadConfirmation,
-    ReadFailure, ReadId, ReadOutcome, RoleKind, Round,
+    AppendOutcome, Body, Config, DropReason, EntryId, Index, Input, MemberId, Message,
+    ReadConfirmation, ReadFailure, ReadId, ReadOutcome, RoleKind, Round,
 };
 use sim::stage::{Kind, Stage, any, kind, to};
 
@@ -126,8 +126,8 @@ fn read_index_is_the_commit_index_when_the_read_arrived() {
     assert_eq!(one.reads, [ready(7, 1)]);
 }
 
-/// Thesis §6.4, step 3: a majority must answer a heartbeat that was sent after the read arrived. The
-/// leader numbers its rounds, and answers to earlier ones prove nothing.
+/// Thesis §6.4, step 3: a majority must answer a heartbeat that was sent after the read arrived.
+/// The leader numbers its rounds, and answers to earlier ones prove nothing.
 #[test]
 fn answer_to_an_earlier_round_does_not_release_a_read() {
     let mut one = leader();
@@ -254,7 +254,8 @@ fn leader_confirms_its_leadership_for_the_reads_of_others() {
     assert_eq!(said.iter().map(|m| (m.to.0, &m.body)).collect::<Vec<_>>(), [(3, &body)]);
 }
 
-/// A follower's read fails when its leader changes, and after an election timeout without an answer.
+/// A follower's read fails when its leader changes, and when an election timeout passes without an
+/// answer.
 #[test]
 fn read_of_a_follower_fails_if_the_leader_changes_or_says_nothing() {
     let follower = || {
@@ -428,8 +429,6 @@ fn refusal_answers_the_round() {
         commit: Index::ZERO,
         round: Round(3),
     };
-    match one.answer(2, 1, body) {
-        Body::AppendResponse { round, .. } => assert_eq!(round, Round(3)),
-        answer => panic!("{answer} is no answer to an append"),
-    }
+    let outcome = AppendOutcome::Rejected { prev: Index(4), hint: EntryId::ZERO };
+    assert_eq!(one.answer(2, 1, body), Body::AppendResponse { round: Round(3), outcome });
 }

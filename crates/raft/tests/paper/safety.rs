@@ -112,14 +112,14 @@ fn figure_8() -> Stage {
     let election =
         [Kind::PreVote, Kind::PreVoteResponse, Kind::RequestVote, Kind::VoteResponse].map(kind);
     stage.stabilize_only(|m| election.iter().any(|is| is(m)));
-    assert_eq!((stage.leader(), stage.term(1)), (Some(1), 4));
+    assert_eq!((stage.leader(), stage.term(1)), (Some(1), 4), "m1 leads term 4");
     stage.discard(|m| m.to.0 > 3);
     // The probe at the end of m3's log is refused, and what is missing is sent alone.
     while stage.log_terms(3) != [1, 2] {
         stage.deliver_one(|m| to(3)(m) || from(3)(m)).expect("m3 is brought up to date");
     }
     stage.discard(any);
-    assert_eq!((stage.committed(1), stage.log_terms(2)), (0, vec![1, 2]));
+    assert_eq!((stage.committed(1), stage.log_terms(2)), (0, vec![1, 2]), "part (c)");
     stage.tick(1);
     stage
 }

@@ -147,7 +147,7 @@ impl Dice {
                     membership: self.membership(),
                     context: "".into(),
                 }),
-                _ => Payload::Command(vec![b'a'; 1 + index as usize % 7].into()),
+                _ => Payload::Command(self.pick(&["a", "bb", "cccccccc"]).into()),
             };
             entries.push(Entry { index: Index(index), term: Term(entry_term), payload });
         }

@@ -112,10 +112,13 @@ impl Target {
                 let to = dice.pick(&[None, Some(MemberId(2)), Some(MemberId(1))]);
                 ignore(self.raft.transfer(to));
             }
-            _ => match self.input(dice) {
-                Input::Message(message) => return self.hear(message),
-                input => self.raft.feed(input),
-            },
+            _ => {
+                let input = self.input(dice);
+                if let Input::Message(message) = input {
+                    return self.hear(message);
+                }
+                self.raft.feed(input);
+            }
         }
         let effects = self.raft.flush();
         self.carry_out(effects);
