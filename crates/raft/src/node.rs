@@ -434,6 +434,11 @@ impl Raft {
 
 /// Tells whether the numbers of a message are such that a member can have come to them by counting.
 fn is_plausible(term: Term, body: &Body) -> bool {
+    // Only one who has not heard of any election yet speaks in the term before the first.
+    let is_fresh = matches!(body, Body::PreVoteResponse { ballot: Ballot::Refused });
+    if term == Term::ZERO && !is_fresh {
+        return false;
+    }
     let index = match body {
         Body::AppendEntries { prev, .. } => prev.index,
         Body::InstallSnapshot { snapshot } => {
