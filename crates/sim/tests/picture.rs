@@ -95,6 +95,85 @@ fn browser_draws_every_message_of_a_long_run() {
     assert!(lines < messages(&trace), "what falls together is drawn once: {report:?}");
 }
 
+/// In a probe: whether a colour of the style sheet is on the chart, in a box or near a place; the
+/// edges of the lanes; the place of a time.
+const PIXELS: &str = "
+    const { top, width } = plot.getBoundingClientRect();
+    const pen = document.getElementById('chart-canvas').getContext('2d');
+    const colour = (name) => {
+        const text = getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+        return [1, 3, 5].map((place) => parseInt(text.slice(place, place + 2), 16));
+    };
+    const hasIn = (name, ...box) => {
+        const wanted = colour(name);
+        const { data } = pen.getImageData(...box.map((at) => Math.round(at * devicePixelRatio)));
+        for (let at = 0; at < data.length; at += 4) {
+            if (wanted.every((value, part) => Math.abs(value - data[at + part]) < 24)) return true;
+        }
+        return false;
+    };
+    const has = (name, x, y, reach) =>
+        hasIn(name, x - reach, y - reach, 2 * reach + 1, 2 * reach + 1);
+    const lanes = [...document.querySelectorAll('.member')].map((lane) => {
+        const box = lane.getBoundingClientRect();
+        return { top: box.top - top, bottom: box.bottom - top };
+    });
+    const x = (at) => ((at - report.from) / (report.to - report.from)) * width;";
+
+#[test]
+fn arrows_and_bands_lie_where_they_belong() {
+    let Some(browser) = Browser::find() else { return };
+    let probe = "
+        const [one, two] = lanes;
+        const gap = (share) => one.bottom + share * (two.top - one.bottom);
+        const append = (share) => has('--kind-append', x(2000 + 4000 * share), gap(share), 2);
+        const vote = (share) => has('--kind-vote', x(2000 + 4000 * share), gap(1 - share), 2);
+        report.append = [0.02, 0.3, 0.7, 0.98].map(append);
+        report.vote = [0.02, 0.3, 0.48, 0.55, 0.7, 0.98].map(vote);
+        const band = (role, at, lane) => has(`--role-${role}`, x(at), lane.top + 3, 1);
+        report.leads = [[5000, one], [5000, two]].map(([at, lane]) => band('leader', at, lane));
+        report.follows = [[5000, one], [5000, two], [9000, two]]
+            .map(([at, lane]) => band('follower', at, lane));";
+    for theme in ["light", "dark"] {
+        let probe = format!("{PIXELS}{probe}");
+        let page = render(&sample::two_messages());
+        let report = browser.open("pixels", &page, &format!("theme={theme}"), &probe);
+        assert_eq!(report.text("errors"), "0", "a script failed: {report:?}");
+        assert_eq!(report.text("append"), "true,true,true,true", "the arrow leads elsewhere");
+        let half = "true,true,true,false,false,false";
+        assert_eq!(report.text("vote"), half, "a lost message ends in the middle");
+        assert_eq!(report.text("leads"), "true,false", "m1 leads, and m2 does not");
+        assert_eq!(report.text("follows"), "false,true,false", "m2 follows until it crashes");
+    }
+}
+
+#[test]
+fn each_kind_has_its_colour_on_the_chart() {
+    let Some(browser) = Browser::find() else { return };
+    let probe = "
+        const chips = [...document.querySelectorAll('.chip[data-key]')];
+        const between = lanes.slice(1).map((lane, place) => [lanes[place].bottom, lane.top]);
+        const seen = (key) => between.some(([from, to]) =>
+            hasIn(`--kind-${key}`, 0, from + 10, width, to - from - 20));
+        chips.forEach((chip) => chip.click());
+        await frames();
+        report.none = chips.filter(({ dataset }) => seen(dataset.key)).length;
+        report.missing = '';
+        for (const chip of chips) {
+            chip.click();
+            await frames();
+            if (!seen(chip.dataset.key)) report.missing += chip.dataset.key;
+            chip.click();
+        }
+        report.kinds = chips.length;";
+    let probe = format!("{PIXELS}{probe}");
+    let report = browser.open("kinds", &render(&sample::story()), "kinds=all&theme=light", &probe);
+    assert_eq!(report.text("errors"), "0", "a script failed: {report:?}");
+    assert_eq!(report.number("kinds"), 8, "the story has all kinds: {report:?}");
+    assert_eq!(report.number("none"), 0, "a kind that is off is drawn: {report:?}");
+    assert_eq!(report.text("missing"), "", "kinds that are on are not drawn: {report:?}");
+}
+
 #[test]
 fn browser_takes_hostile_text_for_text() {
     let Some(browser) = Browser::find() else { return };

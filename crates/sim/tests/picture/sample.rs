@@ -1,7 +1,7 @@
 //! Runs to draw: a short story on a stage, and a long run made up at random.
 
-use raft::MemberId;
 use raft::membership::Change;
+use raft::{MemberId, RoleKind, Term};
 use sim::stage::{Kind, Stage, any, from, kind, link, to};
 use sim::trace::{Trace, What};
 
@@ -142,6 +142,26 @@ pub(crate) fn long() -> Trace {
         stage.run(4);
     }
     stage.into_trace()
+}
+
+/// Two members: one message from the first to the second, and one back that is lost on the way. The
+/// second member is down at the end.
+pub(crate) fn two_messages() -> Trace {
+    let mut trace = Trace { title: "Two messages".to_owned(), events: Vec::new() };
+    let role = |id, role| What::role(MemberId(id), role, Term(1), Some(MemberId(1)));
+    let sent =
+        |id, from, to, body: &str| What::Sent { id, from, to, term: 1, body: body.to_owned() };
+    trace.push(0, What::Start { member: 1 });
+    trace.push(0, What::Start { member: 2 });
+    trace.push(0, role(1, RoleKind::Leader));
+    trace.push(0, role(2, RoleKind::Follower));
+    trace.push(2000, sent(1, 1, 2, "Append prev=0@0 [1@1] commit=0"));
+    trace.push(2000, sent(2, 2, 1, "RequestVote last=0@0"));
+    trace.push(6000, What::Received { id: 1 });
+    trace.push(6000, What::Lost { id: 2 });
+    trace.push(8000, What::Crash { member: 2 });
+    trace.push(10_000, What::Note { text: "the end".to_owned() });
+    trace
 }
 
 /// Texts that want to get out of the place where they stand.

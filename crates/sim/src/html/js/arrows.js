@@ -145,28 +145,15 @@ const Arrows = (() => {
    * the stronger the more there are.
    */
   function paintDense(ctx, scene, visible) {
-    const { model: { messages, members } } = scene;
     let lines = 0;
     for (const [kind, group] of byKind(scene, visible)) {
       const levels = [[], [], [], []];
-      const last = new Map();
-      const flush = ({ at, count }) => {
-        levels[Math.min(levels.length - 1, Math.floor(Math.log2(count)))].push(at);
-        lines += 1;
-      };
-      for (const number of group) {
-        const link = messages.from[number] * members.length + messages.to[number];
+      for (const { number, count } of together(ctx, scene, group)) {
         const [x1, y1, x2, y2] = line(scene, number);
-        const at = [Pen.sharp(ctx, x1), y1, Pen.sharp(ctx, x2), y2];
-        const before = last.get(link);
-        if (before && before.at[0] === at[0] && before.at[2] === at[2] && before.at[3] === at[3]) {
-          before.count += 1;
-        } else {
-          if (before) flush(before);
-          last.set(link, { at, count: 1 });
-        }
+        const level = Math.min(levels.length - 1, Math.floor(Math.log2(count)));
+        levels[level].push([Pen.sharp(ctx, x1), y1, Pen.sharp(ctx, x2), y2]);
+        lines += 1;
       }
-      last.forEach(flush);
       dip(ctx, scene, kind, 0.8);
       ctx.setLineDash([]);
       // Few lines may be strong; many of them would become a wall.
@@ -178,6 +165,28 @@ const Arrows = (() => {
     }
     ctx.globalAlpha = 1;
     return lines;
+  }
+
+  /** Puts messages together that cannot be told apart: one of them, and how many they are. */
+  function together(ctx, { model: { messages, members }, view, layout }, group) {
+    const { sentAt, endAt, from, to, fate } = messages;
+    const pixels = (layout.width * ctx.getTransform().a) / (view.to - view.from);
+    const found = [];
+    const last = new Map();
+    for (const number of group) {
+      const link = (from[number] * members.length + to[number]) * 4 + fate[number];
+      const start = Math.floor((sentAt[number] - view.from) * pixels);
+      const end = Math.floor((endAt[number] - view.from) * pixels);
+      const before = last.get(link);
+      if (before && before.start === start && before.end === end) {
+        before.count += 1;
+      } else {
+        const next = { number, start, end, count: 1 };
+        last.set(link, next);
+        found.push(next);
+      }
+    }
+    return found;
   }
 
   /** Writes along the arrows what they say, where there is room. */

@@ -170,6 +170,7 @@ const Lanes = (() => {
     let written;
     steps.forEach(({ x, log }, place) => {
       const next = place + 1 < steps.length ? steps[place + 1].x : end;
+      if (next - x < 20) return;
       const last = `${log.last}@${log.last_term}`;
       const left = Math.max(x, 0) + 4;
       const text = last === written ? `commit ${log.committed}` : last;
@@ -185,11 +186,13 @@ const Lanes = (() => {
   /** Hatches what has been trimmed from the log. */
   function paintTrimmed(ctx, { palette }, steps, end, y, floor) {
     ctx.fillStyle = Palette.hatch(ctx, palette, palette.surface, 4);
+    ctx.beginPath();
     steps.forEach(({ x, log }, place) => {
       if (log.base === 0 || y(log.base) >= floor) return;
       const to = place + 1 < steps.length ? steps[place + 1].x : end;
-      ctx.fillRect(x, y(log.base), to - x, floor - y(log.base));
+      ctx.rect(x, y(log.base), to - x, floor - y(log.base));
     });
+    ctx.fill();
   }
 
   /**
@@ -285,12 +288,13 @@ const Lanes = (() => {
   function paintMarks(ctx, scene, member, { top, band, strip }) {
     const { palette, view } = scene;
     ctx.fillStyle = palette.ink;
-    for (const { from } of member.up) {
-      if (from < view.from || from > view.to) continue;
+    const starts = member.up.filter(({ from }) => from >= view.from && from <= view.to);
+    const size = starts.length > 8 ? 4 : 6;
+    for (const { from } of starts) {
       const x = Arrows.x(scene, from);
       ctx.beginPath();
-      ctx.moveTo(x - 7, band.y + 3);
-      ctx.lineTo(x - 7, band.y + band.height - 3);
+      ctx.moveTo(x - size - 1, band.y + band.height / 2 - size);
+      ctx.lineTo(x - size - 1, band.y + band.height / 2 + size);
       ctx.lineTo(x, band.y + band.height / 2);
       ctx.fill();
     }

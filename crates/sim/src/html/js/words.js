@@ -10,7 +10,8 @@ const Words = (() => {
     if (us < MS) return `${Math.round(us)} µs`;
     if (us < SECOND) return `${trim(us / MS, us < 10 * MS ? 2 : 1)} ms`;
     if (us < 600 * SECOND) return `${trim(us / SECOND, us < 10 * SECOND ? 2 : 1)} s`;
-    return `${Math.floor(us / (60 * SECOND))} min ${Math.round((us / SECOND) % 60)} s`;
+    const seconds = Math.round(us / SECOND);
+    return `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
   }
 
   /** At most so many decimals, without zeros at the end. */
