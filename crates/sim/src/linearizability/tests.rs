@@ -274,7 +274,7 @@ fn search_that_is_given_up_is_no_success() {
     assert_eq!(check_within(&history, 3), Ok(()));
     let violation = check_within(&history, 2).expect_err("it needs three worlds");
     assert_eq!(violation.kind, ViolationKind::Undecided);
-    assert_eq!(violation.operations, history[1..], "these were under way");
+    assert_eq!(violation.operations, history[2..], "this was under way");
 }
 
 #[test]
