@@ -18,11 +18,15 @@ use std::fmt;
 use crate::quorum::{Joint, Majority};
 use crate::types::MemberId;
 
+#[cfg(test)]
+mod tests;
+
 /// A configuration of the cluster.
 ///
 /// Invariant: nobody is both a voter and a learner.
 /// Invariant: `demoted` is a part of `outgoing`, and holds none of `incoming`.
 /// Invariant: without `outgoing` there is no `demoted`.
+/// Invariant: with `outgoing` there is `incoming`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Membership {
     /// The voters; in a joint configuration, those after the change.

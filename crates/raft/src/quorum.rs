@@ -8,6 +8,9 @@ use std::fmt;
 
 use crate::types::MemberId;
 
+#[cfg(test)]
+mod tests;
+
 /// How a vote stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum VoteResult {
