@@ -61,8 +61,6 @@ fn leader_sends_entries_while_it_writes_them() {
 /// Thesis §10.2.1: the leader counts itself only once its own write is finished.
 #[test]
 fn leader_counts_itself_only_when_durable() {
-    let mut one = One::leading(1, &[]);
-    one.hear(2, 1, accepted(1));
     let mut five = Stage::new(5);
     five.elect(1);
     five.hold_disk(1);

@@ -1,6 +1,6 @@
 //! Messages that no member which keeps the protocol can have sent: they are answered, or dropped
-//! with a reason, and never cause a panic. Raft does not ask for that (§2 leaves out members that lie),
-//! but a member that one bad message can bring down would be easy to bring down.
+//! with a reason, and never cause a panic. Raft does not ask for that (§2 leaves out members that
+//! lie), but a member that halts at one bad message would be easy to bring down.
 
 mod dice;
 mod target;

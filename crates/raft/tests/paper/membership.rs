@@ -70,6 +70,23 @@ fn joint_configuration_commits_only_with_both_majorities() {
     }
 }
 
+/// §6: the joint configuration is left when it is committed itself, and not with an entry before it.
+#[test]
+fn joint_configuration_is_left_only_when_it_is_committed() {
+    let mut one = leader();
+    one.raft.propose("a=1".into()).expect("it leads");
+    let changes = [Change::AddVoter(MemberId(4)), Change::AddVoter(MemberId(5))];
+    let joint = one.raft.change_membership(&changes, Bytes::new()).expect("it may");
+    one.settle();
+    for (matched, is_left) in [(2, false), (3, true)] {
+        one.hear(2, 1, accepted(matched));
+        one.hear(4, 1, accepted(matched));
+        let status = one.raft.status();
+        assert_eq!(status.committed, Index(matched), "three of five, and two of three");
+        assert_eq!(!status.membership.is_joint(), is_left, "the joint one is {joint}");
+    }
+}
+
 /// §6: entries go to the members of both.
 #[test]
 fn joint_configuration_sends_entries_to_both() {
