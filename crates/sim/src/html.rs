@@ -24,11 +24,12 @@ const STYLES: [&str; 4] = [
     include_str!("html/media.css"),
 ];
 
-/// In this order: each uses only those before it when it is loaded.
-const SCRIPTS: [&str; 15] = [
+/// In this order: while it is loaded, each uses only those before it.
+const SCRIPTS: [&str; 16] = [
     include_str!("html/js/report.js"),
     include_str!("html/js/kinds.js"),
     include_str!("html/js/words.js"),
+    include_str!("html/js/clients.js"),
     include_str!("html/js/model.js"),
     include_str!("html/js/view.js"),
     include_str!("html/js/layout.js"),

@@ -47,12 +47,12 @@ pub enum What {
         /// Who.
         member: u64,
     },
-    /// A member's disk stops answering.
+    /// A member's disk stops answering. Stalls may overlap, and go on over a crash.
     Stall {
         /// Whose.
         member: u64,
     },
-    /// A member's disk answers again.
+    /// One stall of a member's disk ends; once all have ended, the disk answers again.
     Unstall {
         /// Whose.
         member: u64,
@@ -124,7 +124,7 @@ pub enum What {
     Client {
         /// Which client.
         client: u64,
-        /// Of which member.
+        /// Of or by which member; zero if the client does not know.
         member: u64,
         /// The request or answer, drawn.
         text: String,

@@ -139,6 +139,7 @@ fn arrows_and_bands_lie_where_they_belong() {
         let page = render(&sample::two_messages());
         let report = browser.open("pixels", &page, &format!("theme={theme}"), &probe);
         assert_eq!(report.text("errors"), "0", "a script failed: {report:?}");
+        assert_eq!(report.number("members"), 2, "only members have lanes: {report:?}");
         assert_eq!(report.text("append"), "true,true,true,true", "the arrow leads elsewhere");
         let half = "true,true,true,false,false,false";
         assert_eq!(report.text("vote"), half, "a lost message ends in the middle");

@@ -157,6 +157,10 @@ pub(crate) fn two_messages() -> Trace {
     trace.push(0, role(2, RoleKind::Follower));
     trace.push(2000, sent(1, 1, 2, "Append prev=0@0 [1@1] commit=0"));
     trace.push(2000, sent(2, 2, 1, "RequestVote last=0@0"));
+    let text = "asks something".to_owned();
+    trace.push(4000, What::Client { client: 7, member: 1, text });
+    let text = "is told nothing, and not by whom".to_owned();
+    trace.push(5000, What::Client { client: 7, member: 0, text });
     trace.push(6000, What::Received { id: 1 });
     trace.push(6000, What::Lost { id: 2 });
     trace.push(8000, What::Crash { member: 2 });

@@ -168,7 +168,7 @@ const App = (() => {
     const painted = Arrows.paint(ctx, app);
     Lanes.paint(ctx, app);
     Frame.paintNotes(ctx, app);
-    Frame.paintClients(ctx, app);
+    Clients.paint(ctx, app);
     paintOverlay();
     paintOverview();
     if (app.followed !== app.view) List.follow(list);

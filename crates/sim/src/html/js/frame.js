@@ -1,6 +1,6 @@
 "use strict";
 
-/** What frames the lanes: the axis, broken links, notes, clients. */
+/** What frames the lanes: the axis, broken links, notes. */
 const Frame = (() => {
   /** The least distance of two marks on the axis, in pixels. */
   const MARKS = 90;
@@ -100,39 +100,7 @@ const Frame = (() => {
     return letters >= 6 ? `${text.slice(0, letters)}…` : "";
   }
 
-  /** Draws the clients' requests and answers: ticks, with their text where there is room. */
-  function paintClients(ctx, scene) {
-    const { model, view, layout, palette } = scene;
-    if (layout.clients.length === 0) return;
-    ctx.strokeStyle = palette.line;
-    ctx.lineWidth = 1;
-    for (const { y, height } of layout.clients) {
-      const middle = Pen.sharp(ctx, y + height / 2);
-      ctx.beginPath();
-      ctx.moveTo(0, middle);
-      ctx.lineTo(layout.width, middle);
-      ctx.stroke();
-    }
-    Pen.letters(ctx, palette, 10);
-    ctx.textAlign = "left";
-    ctx.textBaseline = "middle";
-    const free = layout.clients.map(() => 0);
-    const requests = Lanes.inView(model.requests, view);
-    const tick = requests.length > 400 ? 1 : 2;
-    for (const { at, client, event } of requests) {
-      const row = Layout.clientRow(model, client);
-      const { y, height } = layout.clients[row];
-      const x = Arrows.x(scene, at);
-      ctx.fillStyle = palette.accent;
-      ctx.fillRect(Pen.edge(ctx, x) - tick / 2, y + 1.5, tick, height - 3);
-      const { text } = model.events[event].what;
-      if (x < free[row] || requests.length > 120) continue;
-      Pen.over(ctx, palette, text, x + 4, y + height / 2, palette.muted);
-      free[row] = x + 14 + Pen.width(ctx, text);
-    }
-  }
-
-  return { paintAxis, paintOutside, paintNetwork, paintNotes, paintClients };
+  return { paintAxis, paintOutside, paintNetwork, paintNotes };
 })();
 
 /** The whole run in small, with the part in view as a window that can be moved. */

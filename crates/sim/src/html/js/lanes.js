@@ -234,7 +234,7 @@ const Lanes = (() => {
       ctx.fillRect(x1, top, x2 - x1, height);
       ctx.fillStyle = Palette.hatch(ctx, palette, palette.down, 7);
       ctx.fillRect(x1, top, x2 - x1, height);
-      label(ctx, palette, ["down"], x1, x2, middle);
+      label(ctx, scene, "down", x1, x2, middle);
       ctx.strokeStyle = palette.alarm;
       ctx.lineWidth = 2;
       ctx.beginPath();
@@ -247,14 +247,14 @@ const Lanes = (() => {
       ctx.globalAlpha = 0.45;
       ctx.fillRect(x1, band.y, x2 - x1, band.height);
       ctx.globalAlpha = 1;
-      label(ctx, palette, ["stands still", "still"], x1, x2, band.y + band.height / 2);
+      label(ctx, scene, "stands still", x1, x2, band.y + band.height / 2);
     });
     eachSpan(ctx, scene, member.stalled, (_, x1, x2) => {
       ctx.fillStyle = Palette.hatch(ctx, palette, palette.alarm, 5);
       ctx.globalAlpha = 0.55;
       ctx.fillRect(x1, strip.y, x2 - x1, strip.height);
       ctx.globalAlpha = 1;
-      label(ctx, palette, ["disk stalls", "disk"], x1, x2, strip.y + strip.height / 2);
+      label(ctx, scene, "disk stalls", x1, x2, strip.y + strip.height / 2);
     });
   }
 
@@ -269,19 +269,15 @@ const Lanes = (() => {
     return member.downtimes;
   }
 
-  /** A small text on a ground of its own, if it fits. */
-  function label(ctx, palette, texts, x1, x2, y) {
+  /** A small text at the end of a pattern, if it fits and leaves room for what begins there. */
+  function label(ctx, { palette, layout }, text, x1, x2, y) {
     Pen.letters(ctx, palette, 10.5, 500);
-    const left = Math.max(x1, 0);
-    const text = Pen.fitting(ctx, texts, x2 - left - 26);
-    if (text === undefined) return;
+    const [left, right] = [Math.max(x1, 0), Math.min(x2, layout.width)];
     const width = Pen.width(ctx, text);
-    ctx.fillStyle = palette.page;
-    ctx.fillRect(left + 11, y - 8, width + 8, 16);
-    ctx.fillStyle = palette.ink;
+    if (right - left < width * 2 + 20) return;
     ctx.textAlign = "left";
     ctx.textBaseline = "middle";
-    ctx.fillText(text, left + 15, y + 0.5);
+    Pen.over(ctx, palette, text, right - width - 8, y + 0.5, palette.ink);
   }
 
   /** Restarts, changes of the configuration, and notes about the member. */

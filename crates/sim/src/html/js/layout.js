@@ -12,18 +12,14 @@ const Layout = (() => {
   const CARD = BAND + BETWEEN + STRIP;
   const PITCH_MIN = CARD + 38;
   const PITCH_MAX = 230;
-  const CLIENTS_MAX = 6;
-  const CLIENT_MIN = 12;
-
-  /** How many rows the clients take: one each, or one for all if they are many. */
-  const clientRows = (model) => (model.clients.length <= CLIENTS_MAX ? model.clients.length : 1);
+  const CLIENT = 12;
 
   function fixed(model) {
-    const rows = clientRows(model);
+    const rows = model.clientRows.length;
     return {
       network: model.links.length > 0 ? NETWORK : 0,
       notes: model.notes.length > 0 ? NOTES : 0,
-      clients: rows > 0 ? rows * CLIENT_MIN + 14 : 0,
+      clients: rows > 0 ? rows * CLIENT + 14 : 0,
     };
   }
 
@@ -53,7 +49,6 @@ const Layout = (() => {
         strip: { y: y + BAND + BETWEEN, height: STRIP },
       };
     });
-    const rows = clientRows(model);
     const clientsTop = height - clients + 4;
     return {
       width,
@@ -63,16 +58,12 @@ const Layout = (() => {
       notes: { y: AXIS + network, height: notes },
       body: { y: top, height: height - top },
       lanes,
-      clients: Array.from({ length: rows }, (_, row) => ({
-        y: clientsTop + row * CLIENT_MIN,
-        height: CLIENT_MIN,
+      clients: model.clientRows.map((_, row) => ({
+        y: clientsTop + row * CLIENT,
+        height: CLIENT,
       })),
     };
   }
 
-  /** The row of a client. */
-  const clientRow = (model, client) =>
-    model.clients.length <= CLIENTS_MAX ? model.clients.indexOf(client) : 0;
-
-  return { compute, heightMin, clientRow };
+  return { compute, heightMin };
 })();

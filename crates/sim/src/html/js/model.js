@@ -19,7 +19,8 @@ const Model = (() => {
   function memberIds(events) {
     const ids = new Set();
     for (const { what } of events) {
-      if (what.member !== undefined) ids.add(what.member);
+      // A client need not know which member answers it, if one does at all.
+      if (what.member !== undefined && what.kind !== "client") ids.add(what.member);
       if (what.kind === "sent") ids.add(what.from).add(what.to);
       if (what.kind === "links") what.broken.flat().forEach((id) => ids.add(id));
     }
@@ -36,6 +37,8 @@ const Model = (() => {
       roles: [],
       paused: [],
       stalled: [],
+      /** How many stalls last now; they may overlap. */
+      stalls: 0,
       logs: [],
       memberships: [],
       notes: [],
@@ -75,14 +78,26 @@ const Model = (() => {
       open(member.up, at);
     },
     crash(build, { what, at }) {
-      const { up, roles, paused, stalled, logs } = build.member(what.member);
-      [up, roles, paused, stalled].forEach((spans) => close(spans, at));
+      const { up, roles, paused, logs } = build.member(what.member);
+      [up, roles, paused].forEach((spans) => close(spans, at));
       logs.push({ at, down: true });
     },
-    pause: (build, { what, at }) => open(build.member(what.member).paused, at),
+    pause(build, { what, at }) {
+      const { paused } = build.member(what.member);
+      close(paused, at);
+      open(paused, at);
+    },
     resume: (build, { what, at }) => close(build.member(what.member).paused, at),
-    stall: (build, { what, at }) => open(build.member(what.member).stalled, at),
-    unstall: (build, { what, at }) => close(build.member(what.member).stalled, at),
+    stall(build, { what, at }) {
+      const member = build.member(what.member);
+      member.stalls += 1;
+      if (member.stalls === 1) open(member.stalled, at);
+    },
+    unstall(build, { what, at }) {
+      const member = build.member(what.member);
+      member.stalls = Math.max(0, member.stalls - 1);
+      if (member.stalls === 0) close(member.stalled, at);
+    },
     role(build, { what, at }, event) {
       const { roles } = build.member(what.member);
       close(roles, at);
@@ -90,7 +105,11 @@ const Model = (() => {
     },
     log: (build, { what, at }) => build.member(what.member).logs.push({ at, log: what }),
     membership(build, { what, at }, event) {
-      build.member(what.member).memberships.push({ at, text: what.membership, event });
+      const { memberships } = build.member(what.member);
+      const last = memberships[memberships.length - 1];
+      // A member that starts again tells what it knew before.
+      if (last && last.text === what.membership) return;
+      memberships.push({ at, text: what.membership, event });
     },
     sent: readSent,
     received: (build, event, number) => readEnd(build, event, number, RECEIVED),
@@ -103,7 +122,8 @@ const Model = (() => {
       }
     },
     client(build, { what, at }, event) {
-      build.model.requests.push({ at, event, client: what.client });
+      const failed = /refuse|give|fail/.test(what.text);
+      build.model.requests.push({ at, event, client: what.client, failed });
     },
     note(build, { what, at }, event) {
       const who = /^m(\d+)\b/.exec(what.text);
@@ -167,8 +187,11 @@ const Model = (() => {
       messageOf: new Int32Array(events.length).fill(-1),
       links: [],
       notes: [],
+      /** What clients asked and were answered, in the `row` in which it is drawn. */
       requests: [],
-      clients: [],
+      /** From what a client asked to what it was answered: `{ row, from, to, failed }`. */
+      operations: [],
+      clientRows: [],
     };
     const lanes = new Map(members.map(({ id, lane }) => [id, lane]));
     const member = (id) => members[lanes.get(id)];
@@ -200,7 +223,7 @@ const Model = (() => {
       const block = Math.floor(number / BLOCK);
       messages.blockEnd[block] = Math.max(messages.blockEnd[block], messages.endAt[number]);
     }
-    model.clients = [...new Set(model.requests.map(({ client }) => client))].sort((a, b) => a - b);
+    Clients.place(model);
     const terms = model.members.flatMap(({ roles }) => roles.map(({ term }) => term));
     model.termsSeen = new Set(terms.filter((term) => term > 0)).size;
     model.lost = messages.fate.reduce((count, fate) => count + (fate === LOST ? 1 : 0), 0);

@@ -82,8 +82,7 @@ const Pinned = (() => {
       return { role, log };
     });
     layout.clients.forEach(({ y, height }, row) => {
-      const one = layout.clients.length > 1 || model.clients.length === 1;
-      label("row-name", y, height, one ? `client ${model.clients[row]}` : "clients");
+      label("row-name", y, height, model.clientRows[row]);
     });
     const head = document.getElementById("instant");
     box.replaceChildren(head, ...labels);

@@ -27,8 +27,7 @@ const Probe = (() => {
     const within = (box) => y >= box.y && y < box.y + box.height;
     const row = layout.clients.findIndex(within);
     if (row >= 0) {
-      const asked = model.requests.filter(({ client }) => Layout.clientRow(model, client) === row);
-      return nearest(scene, asked, x);
+      return nearest(scene, model.requests.filter((request) => request.row === row), x);
     }
     if (within(layout.notes)) return nearest(scene, model.notes, x);
     const lane = layout.lanes.findIndex(({ top }) => Math.abs(y - top) <= REACH);
@@ -104,10 +103,17 @@ const Probe = (() => {
   function tellEvent(model, event) {
     const { who, text } = Words.event(model, event);
     const when = Words.exact(model.events[event].at, model.end);
-    return [
+    const lines = [
       element("h3", "", who || "Note", element("small", "", when)),
       element("p", "body", text),
     ];
+    const { kind, client } = model.events[event].what;
+    if (kind !== "client") return lines;
+    // What else this client said and heard, if it is not much.
+    const others = model.requests.filter((other) => other.client === client && other.event !== event);
+    const told = others.length > 4 ? [] : others.map((other) => element("p", "",
+      `${Words.exact(other.at, model.end)}: ${Words.event(model, other.event).text}`));
+    return [...lines, ...told];
   }
 
   function tellLinks(model, { from, to, broken, text }) {

@@ -113,7 +113,7 @@ const Words = (() => {
       case "links":
         return { who: "network", text: brokenLinks(model, model.events[number]), strong: true };
       case "client":
-        return { who: `c${what.client}`, text: `${what.text} (${who})` };
+        return { who: `c${what.client}`, text: what.text + (what.member > 0 ? ` (${who})` : "") };
       case "note":
         return { who: "", text: what.text };
       default:
