@@ -1,0 +1,276 @@
+//! Clients: each asks for one thing at a time, and waits for the answer, but not for ever.
+//!
+//! Every value is written once in a run, so that what a read returns tells which write it saw. A
+//! client that gets no answer in time does not know what became of its request, and goes on.
+
+use std::collections::BTreeMap;
+
+use crate::linearizability::{Op, Operation};
+use crate::machine::{Action, Applied, Command};
+use crate::options::WorkloadOptions;
+use crate::rng::Random;
+
+/// What a client asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Request {
+    Read { key: u64 },
+    Write(Command),
+}
+
+/// How an operation ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// A write was applied.
+    Applied(Applied),
+    /// A read returned this value.
+    Read(Option<u64>),
+    /// It was not carried out, and never will be.
+    Refused,
+}
+
+/// What has become of an operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Waiting,
+    /// The client waits no longer, and does not know.
+    Unknown,
+    Ended {
+        at: u64,
+        ending: Ending,
+    },
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Record {
+    client: u64,
+    call: u64,
+    request: Request,
+    state: State,
+}
+
+/// One client.
+#[derive(Clone, Debug)]
+struct Client {
+    /// The member that it asks first, unless it wanders.
+    favourite: u64,
+    waits_for: Option<u64>,
+}
+
+/// All clients, and the history of what they asked for.
+#[derive(Debug)]
+pub(crate) struct Workload {
+    options: WorkloadOptions,
+    random: Random,
+    clients: Vec<Client>,
+    /// By the number of the operation.
+    history: Vec<Record>,
+    /// The latest value of each key that somebody knows of.
+    seen: BTreeMap<u64, u64>,
+    /// Operations that ended, by how.
+    pub(crate) answered: u64,
+    pub(crate) unknown: u64,
+}
+
+impl Workload {
+    pub(crate) fn new(options: WorkloadOptions, random: Random) -> Workload {
+        let client = Client { favourite: 1, waits_for: None };
+        let clients = vec![client; usize::try_from(options.clients).expect("few clients")];
+        Workload {
+            options,
+            random,
+            clients,
+            history: Vec::new(),
+            seen: BTreeMap::new(),
+            answered: 0,
+            unknown: 0,
+        }
+    }
+
+    pub(crate) fn clients(&self) -> usize {
+        self.clients.len()
+    }
+
+    /// How long a client waits for an answer.
+    pub(crate) fn timeout(&self) -> u64 {
+        self.options.timeout
+    }
+
+    /// How long a client waits before it asks for the next thing.
+    pub(crate) fn pause(&mut self) -> u64 {
+        1 + self.random.exponential(self.options.think_mean)
+    }
+
+    /// A client asks for something at `now`; returns the number of the operation and the member
+    /// asked, one of those numbered up to `members`.
+    pub(crate) fn ask(&mut self, client: usize, now: u64, members: u64) -> (u64, u64) {
+        let [read, put, swap] = self.options.mix;
+        let key = self.random.below(self.options.keys);
+        let number = self.history.len() as u64;
+        let write = |action| Request::Write(Command { operation: number, key, action });
+        let request = match self.random.weighted(&[(read, 0), (put, 1), (swap, 2)]) {
+            0 => Request::Read { key },
+            1 => write(Action::Put { value: number }),
+            _ => {
+                let known = self.seen.get(&key).copied();
+                let expect = if self.random.chance(850) { known } else { None };
+                write(Action::Swap { expect, value: number })
+            }
+        };
+        let wanders = self.random.chance(self.options.wandering);
+        let favourite = self.clients[client].favourite;
+        let member = if wanders { self.random.between(1, members) } else { favourite };
+        self.clients[client].waits_for = Some(number);
+        (self.begin(client as u64 + 1, now, request), member)
+    }
+
+    /// Somebody asks for something at `now`; returns the number of the operation.
+    pub(crate) fn begin(&mut self, client: u64, now: u64, request: Request) -> u64 {
+        let number = self.history.len() as u64;
+        self.history.push(Record { client, call: now, request, state: State::Waiting });
+        number
+    }
+
+    /// The number of the next operation.
+    pub(crate) fn next_number(&self) -> u64 {
+        self.history.len() as u64
+    }
+
+    pub(crate) fn request(&self, operation: u64) -> Request {
+        self.record(operation).request
+    }
+
+    fn record(&self, operation: u64) -> &Record {
+        &self.history[usize::try_from(operation).expect("operations are few")]
+    }
+
+    /// How many bytes are added to a command.
+    pub(crate) fn padding(&self) -> usize {
+        self.options.padding
+    }
+
+    /// A client has learnt who leads.
+    pub(crate) fn learn_leader(&mut self, operation: u64, leader: Option<u64>, members: u64) {
+        let client = self.record(operation).client;
+        let Some(client) = client.checked_sub(1) else { return };
+        let favourite = leader.unwrap_or_else(|| self.random.between(1, members));
+        self.clients[usize::try_from(client).expect("few clients")].favourite = favourite;
+    }
+
+    /// An operation has ended at `now`. Returns the client to which that is news.
+    pub(crate) fn end(&mut self, operation: u64, now: u64, ending: Ending) -> Option<usize> {
+        let at = usize::try_from(operation).expect("operations are few");
+        let record = &mut self.history[at];
+        if record.state != State::Waiting {
+            return None;
+        }
+        record.state = State::Ended { at: now, ending };
+        match (record.request, ending) {
+            (Request::Read { key }, Ending::Read(Some(value))) => {
+                self.seen.insert(key, value);
+            }
+            (Request::Write(command), Ending::Applied(Applied::Done)) => {
+                self.seen.insert(command.key, operation);
+            }
+            (Request::Read { .. } | Request::Write(_), _) => {}
+        }
+        self.answered += u64::from(ending != Ending::Refused);
+        self.idle(operation)
+    }
+
+    /// A client waits no longer for an operation. Returns the client if it had.
+    pub(crate) fn give_up(&mut self, operation: u64) -> Option<usize> {
+        let at = usize::try_from(operation).expect("operations are few");
+        let record = &mut self.history[at];
+        if record.state != State::Waiting {
+            return None;
+        }
+        record.state = State::Unknown;
+        self.unknown += 1;
+        self.idle(operation)
+    }
+
+    fn idle(&mut self, operation: u64) -> Option<usize> {
+        let client = usize::try_from(self.record(operation).client.checked_sub(1)?).ok()?;
+        let waits_for = &mut self.clients[client].waits_for;
+        if *waits_for != Some(operation) {
+            return None;
+        }
+        *waits_for = None;
+        Some(client)
+    }
+
+    /// Whether an operation has ended with an answer.
+    pub(crate) fn is_answered(&self, operation: u64) -> bool {
+        match self.record(operation).state {
+            State::Ended { ending, .. } => ending != Ending::Refused,
+            State::Waiting | State::Unknown => false,
+        }
+    }
+
+    /// Whether an operation has not ended.
+    pub(crate) fn is_waiting(&self, operation: u64) -> bool {
+        self.record(operation).state == State::Waiting
+    }
+
+    /// What clients saw. Reads without an answer, and what was refused, say nothing and are left
+    /// out.
+    pub(crate) fn history(&self) -> Vec<Operation> {
+        self.history.iter().filter_map(Record::operation).collect()
+    }
+}
+
+impl Record {
+    fn operation(&self) -> Option<Operation> {
+        let (ret, ending) = match self.state {
+            State::Ended { ending: Ending::Refused, .. } => return None,
+            State::Ended { at, ending } => (Some(at), Some(ending)),
+            State::Waiting | State::Unknown => (None, None),
+        };
+        let (key, op) = match (self.request, ending) {
+            (Request::Read { key }, Some(Ending::Read(value))) => (key, Op::Read { value }),
+            (Request::Read { .. }, _) => return None,
+            (Request::Write(Command { key, action, .. }), ending) => {
+                let succeeded = match ending {
+                    Some(Ending::Applied(applied)) => Some(applied == Applied::Done),
+                    Some(Ending::Read(_) | Ending::Refused) | None => None,
+                };
+                let op = match action {
+                    Action::Put { value } => Op::Write { value },
+                    Action::Swap { expect, value } => Op::Cas { expect, value, succeeded },
+                };
+                (key, op)
+            }
+        };
+        Some(Operation { client: self.client, call: self.call, ret, key, op })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::options::Options;
+
+    fn workload() -> Workload {
+        let options = WorkloadOptions { mix: [0, 1, 0], ..Options::draw(1).workload };
+        Workload::new(options, Random::new(1))
+    }
+
+    #[test]
+    fn operation_without_answer_stays_in_the_history_without_end() {
+        let mut workload = workload();
+        let (operation, _) = workload.ask(0, 5, 3);
+        assert_eq!(workload.give_up(operation), Some(0));
+        assert_eq!(workload.end(operation, 9, Ending::Applied(Applied::Done)), None, "too late");
+        let history = workload.history();
+        assert_eq!(history.len(), 1);
+        assert_eq!((history[0].call, history[0].ret), (5, None));
+    }
+
+    #[test]
+    fn refused_operation_is_not_in_the_history() {
+        let mut workload = workload();
+        let (operation, _) = workload.ask(0, 5, 3);
+        assert_eq!(workload.end(operation, 9, Ending::Refused), Some(0));
+        assert!(workload.history().is_empty());
+    }
+}
