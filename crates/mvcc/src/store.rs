@@ -1,0 +1,153 @@
+//! The store: one view that is written to.
+
+use crate::compaction::Compaction;
+use crate::encoding::KeyValue;
+use crate::hash::hash;
+use crate::key_range::KeyRange;
+use crate::revision::{Change, Revision};
+use crate::tree::{ByChange, ByKey, ByKeyAndChange, Probe};
+use crate::version::{Kind, Version};
+use crate::view::View;
+
+/// All versions of all keys.
+#[derive(Debug)]
+pub struct Store {
+    pub(crate) now: View,
+    /// What of the last compaction remains to be done.
+    pub(crate) compaction: Option<Compaction>,
+    /// A buffer in which versions are encoded.
+    scratch: Vec<u8>,
+}
+
+/// A transaction: changes under one revision.
+///
+/// Nobody sees it before it is committed, since views are taken of the store, which it borrows. It
+/// cannot fail and is not undone: what could make it fail must be looked at before the first
+/// change. What a transaction has changed that is dropped stays changed, under its revision.
+#[must_use = "a transaction returns its events when it is committed"]
+#[derive(Debug)]
+pub struct Transaction<'s> {
+    store: &'s mut Store,
+    /// The next change.
+    next: Change,
+    events: Vec<Version>,
+}
+
+/// What a transaction has done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Commit {
+    /// The revision of the store, which is the transaction's own if it has changed something.
+    pub revision: Revision,
+    /// The changes, in order: what watches are told, and what leases are attached to.
+    pub events: Vec<Version>,
+}
+
+impl Default for Store {
+    fn default() -> Store {
+        Store::new()
+    }
+}
+
+impl Store {
+    /// Makes an empty store.
+    pub fn new() -> Store {
+        Store::of(View::empty())
+    }
+
+    pub(crate) fn of(now: View) -> Store {
+        Store { now, compaction: None, scratch: Vec::new() }
+    }
+
+    /// Returns the store as it is now, for reading here.
+    pub fn now(&self) -> &View {
+        &self.now
+    }
+
+    /// Returns the store as it is now, for keeping. This takes a few instructions, but the next
+    /// change of each node must then copy it.
+    pub fn view(&self) -> View {
+        self.now.clone()
+    }
+
+    /// Begins a transaction.
+    pub fn write(&mut self) -> Transaction<'_> {
+        let next = Change::first_of(self.now.revision.next());
+        Transaction { store: self, next, events: Vec::new() }
+    }
+
+    /// Puts a version into the log. What it supersedes goes to the past.
+    fn record(&mut self, version: &Version, superseded: Option<&Version>) {
+        self.now.log.push(ByChange(version.clone()));
+        self.now.digest = hash(version.image(), self.now.digest);
+        if let Some(old) = superseded {
+            assert!(old.change() < version.change(), "{version:?} supersedes {old:?}");
+            self.now.live_bytes -= old.memory_bytes();
+            self.keep_past(old.clone());
+        }
+    }
+
+    fn keep_past(&mut self, version: Version) {
+        self.now.past_bytes += version.memory_bytes();
+        let there = self.now.past.insert(ByKeyAndChange(version));
+        assert!(there.is_none(), "one change gave two versions of a key");
+    }
+}
+
+impl Transaction<'_> {
+    /// Returns the store as this transaction sees it, with its own changes.
+    pub fn now(&self) -> &View {
+        &self.store.now
+    }
+
+    /// Writes a key and returns the version before, if the key existed. The key is not empty.
+    ///
+    /// A lease that is `None` takes the key off the lease that it was attached to.
+    pub fn put(&mut self, key: &[u8], value: &[u8], lease: Option<i64>) -> Option<Version> {
+        let change = self.take_change();
+        let before = self.store.now.get(key);
+        let fields = KeyValue {
+            key,
+            create_revision: before.map_or(change.revision, Version::create_revision).0,
+            version: before.map_or(0, Version::version) + 1,
+            value,
+            lease: lease.unwrap_or(0),
+            ..KeyValue::default()
+        };
+        let version = Version::new(change, Kind::Put, fields, &mut self.store.scratch);
+        self.store.now.live_bytes += version.memory_bytes();
+        let before = self.store.now.live.insert(ByKey(version.clone())).map(|entry| entry.0);
+        self.store.record(&version, before.as_ref());
+        self.events.push(version);
+        before
+    }
+
+    /// Deletes the keys of a range, in their order, and returns their last versions.
+    pub fn delete(&mut self, keys: KeyRange<'_>) -> Vec<Version> {
+        let live = &self.store.now.live;
+        let found = live.range(keys.ranks(live)).map(|entry| entry.0.clone());
+        let deleted: Vec<Version> = found.collect();
+        for version in &deleted {
+            let change = self.take_change();
+            let fields = KeyValue { key: version.key(), ..KeyValue::default() };
+            let tombstone = Version::new(change, Kind::Delete, fields, &mut self.store.scratch);
+            let removed = self.store.now.live.remove(Probe::key(version.key()));
+            assert!(removed.is_some(), "{version:?} is deleted but not there");
+            self.store.record(&tombstone, Some(version));
+            self.store.keep_past(tombstone.clone());
+            self.events.push(tombstone);
+        }
+        deleted
+    }
+
+    /// Ends the transaction. A transaction without changes leaves the revision as it was.
+    pub fn commit(self) -> Commit {
+        Commit { revision: self.store.now.revision, events: self.events }
+    }
+
+    fn take_change(&mut self) -> Change {
+        let change = self.next;
+        self.store.now.revision = change.revision;
+        self.next.sub += 1;
+        change
+    }
+}
