@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::hint::black_box;
 use std::num::NonZeroUsize;
 use std::ops::Bound::{Excluded, Included, Unbounded};
+use std::sync::LazyLock;
 use std::time::Instant;
 
 use mvcc::{
@@ -43,14 +44,22 @@ fn key(number: u64) -> [u8; 32] {
     key
 }
 
+/// The time so far, in nanoseconds: of this thread on a processor if the system tells.
+fn nanoseconds() -> f64 {
+    static BEGAN: LazyLock<Instant> = LazyLock::new(Instant::now);
+    let told = std::fs::read_to_string("/proc/thread-self/schedstat").ok();
+    let busy = told.and_then(|text| text.split(' ').next()?.parse().ok());
+    busy.unwrap_or_else(|| BEGAN.elapsed().as_secs_f64() * 1e9)
+}
+
 /// Runs something in rounds and prints how long one operation took.
 fn measure(name: &str, operations: u64, mut round: impl FnMut(&mut Dice)) {
     let mut times: Vec<f64> = Vec::new();
     for at in 0..ROUNDS {
         let mut dice = Dice(at as u64);
-        let began = Instant::now();
+        let began = nanoseconds();
         round(&mut dice);
-        times.push(began.elapsed().as_secs_f64() * 1e9 / operations as f64);
+        times.push((nanoseconds() - began) / operations as f64);
     }
     times.sort_by(f64::total_cmp);
     let (fastest, slowest) = (times[0], times[ROUNDS - 1]);
@@ -223,9 +232,9 @@ fn history(store: &mut Store, keys: u64) {
     drop(view);
     let revision = store.now().revision();
     store.compact(revision).expect("the revision is there");
-    let began = Instant::now();
+    let began = nanoseconds();
     while store.compact_step(NonZeroUsize::new(1000).expect("not zero")) == Progress::Unfinished {}
-    let each = began.elapsed().as_secs_f64() * 1e9 / 200_000.0;
+    let each = (nanoseconds() - began) / 200_000.0;
     println!("{:44} {each:>12.0} ns", "store: compact one version away");
 }
 

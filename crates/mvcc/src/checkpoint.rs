@@ -27,6 +27,8 @@
 //! found as one that is damaged. The same contents give the same stream on every member.
 
 mod load;
+#[cfg(test)]
+mod tests;
 
 pub use self::load::{LoadError, Loader};
 use crate::hash::hash;
