@@ -7,6 +7,9 @@ use crate::types::{
     DurableState, Entry, EntryId, Index, MemberId, Payload, Snapshot, SnapshotMeta, Term,
 };
 
+#[cfg(test)]
+mod tests;
+
 /// All entries since the last trim, and how far each of them has come.
 ///
 /// ```text
