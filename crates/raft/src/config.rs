@@ -22,7 +22,7 @@ pub struct Config {
     pub append_bytes_max: usize,
     /// At most this many appends sent to a member and not answered; one or more.
     pub inflight_messages_max: usize,
-    /// No further append is sent to a member while this many bytes are not answered.
+    /// No further append is sent to a member while this many bytes are not answered; one or more.
     pub inflight_bytes_max: usize,
     /// A leader takes no further command while this many bytes are not committed.
     pub uncommitted_bytes_max: usize,
@@ -80,6 +80,8 @@ impl Config {
         );
         assert!(self.append_entries_max >= 1, "append_entries_max must be at least one");
         assert!(self.inflight_messages_max >= 1, "inflight_messages_max must be at least one");
+        assert!(self.inflight_bytes_max >= 1, "inflight_bytes_max must be at least one");
+        assert!(self.election_ticks <= u32::MAX / 2, "election_ticks must leave room to double it");
         assert!(self.snapshot_ticks >= 1, "snapshot_ticks must be at least one");
         if let ReadConfirmation::LeaderLease { drift_ticks } = self.read_confirmation {
             assert!(

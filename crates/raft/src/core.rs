@@ -27,9 +27,10 @@ pub(crate) struct Core {
     /// Ticks since the disk was last seen to make progress with what it was given; zero while it
     /// has nothing to do.
     disk_ticks: u32,
-    /// Ticks for which a member that has just started refuses its vote, because it may have
-    /// promised that before it stopped. Only with leader leases, which rest on that promise.
-    pub(crate) guard_ticks: u32,
+    /// Ticks for which this member still refuses its vote, in whatever term, because it has heard
+    /// from a leader, or may have before it was started. Only with leader leases, which rest on
+    /// that promise.
+    guard_ticks: u32,
     /// What has been said and decided since the last flush.
     pub(crate) outbox: Effects,
 }
@@ -105,6 +106,19 @@ impl Core {
         );
         self.vote = Some(candidate);
         assert!(self.term > Term::ZERO, "nobody votes before the first term");
+    }
+
+    /// Promises not to help to replace a leader that was just heard of, if leases rest on that. The
+    /// promise outlives the term: the leader may not have heard that its term is over.
+    pub(crate) fn promise(&mut self) {
+        if self.has_leases() {
+            self.guard_ticks = self.config.election_ticks;
+        }
+    }
+
+    /// Tells whether a promise is still to be kept.
+    pub(crate) fn has_promised(&self) -> bool {
+        self.guard_ticks > 0
     }
 
     /// Starts the election timer from zero, towards a new timeout.

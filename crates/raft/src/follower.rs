@@ -6,6 +6,7 @@ use crate::core::Core;
 use crate::effects::{DropReason, ReadFailure, ReadId, ReadOutcome};
 use crate::log::Mismatch;
 use crate::message::{AppendOutcome, Body, Round};
+use crate::read::READS_MAX;
 use crate::types::{Entry, EntryId, Index, MemberId, Snapshot};
 
 /// A member that neither leads nor campaigns.
@@ -54,8 +55,11 @@ impl Follower {
 
     /// Records that the leader of this term was heard of, and tells whether it is the one known.
     pub(crate) fn hear_from(&mut self, leader: MemberId) -> bool {
-        self.contact_ticks = 0;
-        *self.leader.get_or_insert(leader) == leader
+        let is_known = *self.leader.get_or_insert(leader) == leader;
+        if is_known {
+            self.contact_ticks = 0;
+        }
+        is_known
     }
 
     /// Counts a tick.
@@ -123,6 +127,11 @@ impl Follower {
     }
 
     // === Reads ===
+
+    /// Tells whether no further read finds room.
+    pub(crate) fn is_full(&self) -> bool {
+        self.asked.len() >= READS_MAX
+    }
 
     /// Asks the leader for the index of a read, and tells whether one is known.
     ///

@@ -29,7 +29,7 @@ pub(crate) struct Leader {
     opening: Index,
     reads: Reads,
     transfer: Option<Transfer>,
-    /// Bytes of entries that are not committed.
+    /// Bytes of this leader's own entries that are not committed.
     uncommitted_bytes: usize,
     /// Ticks since the term began.
     ticks: u64,
@@ -293,8 +293,9 @@ impl Leader {
         if index <= core.log.committed() || core.log.term_at(index) != Some(core.term()) {
             return;
         }
-        let bytes = core.log.bytes_between(core.log.committed(), index);
-        self.uncommitted_bytes = self.uncommitted_bytes.saturating_sub(bytes);
+        // What earlier leaders left was never added.
+        let counted = core.log.committed().max(self.opening.previous());
+        self.uncommitted_bytes -= core.log.bytes_between(counted, index);
         core.log.commit_to(index);
         self.on_committed(core);
     }

@@ -203,6 +203,7 @@ impl Raft {
                 let taken = leader.read(&mut self.core, Reader::Local(id));
                 taken.then_some(()).ok_or(ReadError::Busy)
             }
+            Role::Follower(follower) if follower.is_full() => Err(ReadError::Busy),
             Role::Follower(follower) => {
                 follower.read(&mut self.core, id).then_some(()).ok_or(ReadError::NoLeader)
             }
@@ -227,7 +228,8 @@ impl Raft {
                 return self.on_pre_vote_granted(from, term);
             }
             Body::RequestVote { campaign: Campaign::Timeout, .. }
-                if term > self.core.term() && self.protects_leader() =>
+                if (term > self.core.term() && self.protects_leader())
+                    || (term == self.core.term() && self.core.has_promised()) =>
             {
                 return self.core.drop_message(from, DropReason::LeaderAlive);
             }
@@ -340,6 +342,7 @@ impl Raft {
             return None;
         }
         self.core.reset_timer();
+        self.core.promise();
         match &mut self.role {
             Role::Follower(follower) => Some((follower, &mut self.core)),
             Role::PreCandidate(_) | Role::Candidate(_) | Role::Leader(_) => {
@@ -442,7 +445,8 @@ fn is_plausible(term: Term, body: &Body) -> bool {
     let index = match body {
         Body::AppendEntries { prev, .. } => prev.index,
         Body::InstallSnapshot { snapshot } => {
-            if snapshot.meta.id.term > term {
+            let id = snapshot.meta.id;
+            if id.term > term || (id.index == Index::ZERO) != (id.term == Term::ZERO) {
                 return false;
             }
             snapshot.meta.id.index

@@ -37,7 +37,8 @@ pub(crate) struct Progress {
 enum State {
     /// One append at a time, to find where the logs agree.
     Probe {
-        /// An append is under way; the next heartbeat lets another one go, in case it was lost.
+        /// An append is under way. If it is lost, the answer to a heartbeat, which asks about the
+        /// same place, does as well.
         in_flight: bool,
     },
     /// A stream of appends, on the assumption that they arrive.
@@ -49,6 +50,8 @@ enum State {
     },
     /// An image of the service, since the log no longer reaches back to `matched`.
     Snapshot {
+        /// Where the log began when the image was asked for: it ends here or later.
+        at_least: Index,
         /// Where the image that was sent ends; `None` until the driver has made one.
         sent: Option<Index>,
         /// Ticks since the image was asked for or sent.
@@ -96,6 +99,15 @@ impl Progress {
         }
     }
 
+    /// Up to where the log may be trimmed, so that it goes on from the image that was sent or, as
+    /// long as none was, from any that may yet be made.
+    pub(crate) fn trim_limit(&self) -> Option<Index> {
+        match self.state {
+            State::Snapshot { at_least, sent, .. } => Some(sent.unwrap_or(at_least)),
+            State::Probe { .. } | State::Replicate { .. } => None,
+        }
+    }
+
     /// Tells whether another append with entries may go.
     pub(crate) fn may_send(&self, window: Window) -> bool {
         match &self.state {
@@ -118,13 +130,6 @@ impl Progress {
                 self.next = last.next();
             }
             State::Snapshot { .. } => panic!("entries were sent to a follower that needs an image"),
-        }
-    }
-
-    /// Lets a probe be repeated, in case the last one was lost.
-    pub(crate) fn on_heartbeat(&mut self) {
-        if let State::Probe { in_flight } = &mut self.state {
-            *in_flight = false;
         }
     }
 
@@ -180,8 +185,9 @@ impl Progress {
         self.state = State::Probe { in_flight: false };
     }
 
-    /// Records that the image that was asked for could not be made or delivered. The next heartbeat
-    /// has another one asked for: not sooner, or a service that fails at once would be kept busy.
+    /// Records that the image that was asked for could not be made or delivered. The answer to a
+    /// heartbeat has another one asked for: not sooner, or a service that fails at once would be kept
+    /// busy.
     pub(crate) fn on_snapshot_failed(&mut self) {
         if let State::Snapshot { .. } = self.state {
             self.next = self.matched.next();
@@ -195,13 +201,13 @@ impl Progress {
     }
 
     /// Waits for the driver to make an image.
-    pub(crate) fn become_snapshot(&mut self) {
-        self.state = State::Snapshot { sent: None, ticks: 0 };
+    pub(crate) fn become_snapshot(&mut self, at_least: Index) {
+        self.state = State::Snapshot { at_least, sent: None, ticks: 0 };
     }
 
     /// Records that an image that ends at `index` went out, if one is waited for.
     pub(crate) fn on_snapshot_sent(&mut self, index: Index) {
-        if let State::Snapshot { sent, ticks } = &mut self.state {
+        if let State::Snapshot { sent, ticks, .. } = &mut self.state {
             *sent = Some(index);
             *ticks = 0;
         }

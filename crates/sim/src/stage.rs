@@ -264,11 +264,14 @@ impl Stage {
         assert!(player.core.take().is_some(), "m{member} is down already");
         let lost = player.disk.writes.len();
         player.disk.writes.clear();
-        player.disk.held = false;
+        let was_held = std::mem::take(&mut player.disk.held);
         player.requests.clear();
         if lost > 0 {
             let plural = if lost == 1 { "" } else { "s" };
             self.record.line(format!("m{member} loses {lost} write{plural}"));
+        }
+        if was_held {
+            self.record.event(What::Unstall { member });
         }
         self.record.event(What::Crash { member });
     }
@@ -294,6 +297,11 @@ impl Stage {
         (self.configure)(&mut config);
         config.seed = member * 1000 + player.starts;
         let core = Raft::restore(config, player.disk.durable.clone())?;
+        if core.status().base != player.disk.durable.base {
+            // The stored log did not lead up to the image (rule 4 of the core's contract).
+            player.disk.durable.base = core.status().base;
+            player.disk.durable.entries.clear();
+        }
         let index = player.disk.durable.snapshot.id.index;
         player.service = Service::load(index, &player.disk.image);
         player.core = Some(core);

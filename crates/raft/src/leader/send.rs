@@ -34,11 +34,12 @@ impl Leader {
         }
     }
 
-    /// The index up to which the log may be trimmed without stranding an image that is under way.
+    /// The index up to which the log may be trimmed without stranding an image that is under way or
+    /// being made.
     pub(crate) fn trim_limit(&self) -> Index {
         self.peers
             .values()
-            .filter_map(|peer| peer.progress.snapshot_sent())
+            .filter_map(|peer| peer.progress.trim_limit())
             .min()
             .unwrap_or(Index(u64::MAX))
     }
@@ -55,13 +56,13 @@ impl Leader {
         let round = self.reads.round();
         let heartbeat_due = std::mem::take(&mut self.heartbeat_due);
         for (id, peer) in &mut self.peers {
-            if heartbeat_due {
-                peer.progress.on_heartbeat();
-            }
+            let round_is_news = peer.told_round < round;
             let sent = send_entries(core, *id, peer, round);
             let commit_is_news = peer.progress.kind() == ProgressKind::Replicate
                 && peer.told_commit < core.log.committed();
-            if !sent && (heartbeat_due || commit_is_news || peer.told_round < round) {
+            // Entries are answered when a disk has them. What is asked to see whether the other is
+            // there, and follows, must not wait for that.
+            if heartbeat_due || round_is_news || (!sent && commit_is_news) {
                 send_heartbeat(core, *id, peer, round);
             }
         }
@@ -75,6 +76,13 @@ fn send_entries(core: &mut Core, to: MemberId, peer: &mut Peer, round: Round) ->
         messages_max: core.config.inflight_messages_max,
         bytes_max: core.config.inflight_bytes_max,
     };
+    if peer.progress.kind() == ProgressKind::Replicate
+        && core.log.term_at(peer.progress.next().previous()).is_none()
+    {
+        // What is under way ends before the log begins, and so no heartbeat could tell that it is
+        // lost: the window might stay full for ever.
+        peer.progress.become_probe();
+    }
     let mut sent = false;
     while peer.progress.may_send(window) {
         let next = peer.progress.next();
@@ -128,8 +136,8 @@ fn send_append(
 /// Asks for an image for a member whose next entry is trimmed, if the member is there to take it.
 fn request_snapshot(core: &mut Core, to: MemberId, peer: &mut Peer) {
     if peer.contact_ticks < core.config.election_ticks {
-        peer.progress.become_snapshot();
         let at_least = core.log.base().index;
+        peer.progress.become_snapshot(at_least);
         core.outbox.snapshot_requests.push(SnapshotRequest { to, at_least });
     }
 }

@@ -18,14 +18,18 @@ impl Raft {
             // A leader leads because a quorum answered it within an election timeout.
             Role::Leader(_) => true,
         };
-        by_role || self.core.guard_ticks > 0
+        by_role || self.core.has_promised()
     }
 
     /// Campaigns, unless this member cannot win.
     pub(super) fn campaign(&mut self) {
         self.core.reset_timer();
-        if matches!(self.role, Role::Leader(_)) || !self.may_campaign() {
+        if matches!(self.role, Role::Leader(_)) {
             return;
+        }
+        if !self.may_campaign() {
+            // It cannot replace the leader, and must not go on to name one that is silent.
+            return self.replace_role(Role::Follower(Follower::default()));
         }
         let candidate = PreCandidate::campaign(&mut self.core);
         self.replace_role(Role::PreCandidate(candidate));

@@ -231,3 +231,20 @@ fn vote_that_is_lost_in_a_crash_was_told_to_nobody() {
     stage.restart(2);
     assert_eq!(stage.status(2).vote, None);
 }
+
+/// A heartbeat that falls due while a command is sent goes out beside it: the answer to the command
+/// waits for a disk, and must not be the only sign that the follower is there.
+#[test]
+fn followers_with_silent_disks_keep_a_leader_that_is_busy() {
+    let mut one = One::leading(1, &[]);
+    for _ in 0..15 {
+        one.raft.propose("a=1".into()).expect("m1 leads");
+        for message in one.give(raft::Input::Tick) {
+            // The disks of the others are silent: they answer what needs none.
+            if matches!(&message.body, Body::AppendEntries { entries, .. } if entries.is_empty()) {
+                one.hear(message.to.0, 1, accepted(0));
+            }
+        }
+        assert_eq!(one.raft.role(), RoleKind::Leader);
+    }
+}

@@ -382,3 +382,33 @@ fn heartbeat_that_is_not_shorter_than_the_timeout_is_refused() {
     let config = Config { heartbeat_ticks: 10, ..Config::new(MemberId(1), 1) };
     One::start(config, disk(&voters(3), 0, &[]));
 }
+
+#[test]
+#[should_panic(expected = "inflight_bytes_max")]
+fn window_without_room_is_refused() {
+    One::start(
+        Config { inflight_bytes_max: 0, ..Config::new(MemberId(1), 1) },
+        disk(&voters(3), 0, &[]),
+    );
+}
+
+/// A learner whose leader is silent does not name it for ever.
+#[test]
+fn silent_leader_is_not_named_by_a_learner() {
+    let change = raft::membership::Change::Demote(MemberId(1));
+    let membership = voters(3).change(&[change]).expect("it fits");
+    let mut one = One::start(Config::new(MemberId(1), 1), disk(&membership, 1, &[]));
+    one.hear(2, 1, append(EntryId::ZERO, &[], 0));
+    one.tick(1000);
+    assert_eq!(one.raft.leader(), None);
+}
+
+/// One who claims to lead a term that another leads does not lengthen that one's protection.
+#[test]
+fn rival_does_not_count_as_contact() {
+    let mut one = One::new(1, &[]);
+    one.hear(2, 1, append(EntryId::ZERO, &[], 0));
+    one.tick(5);
+    one.hear(3, 1, append(EntryId::ZERO, &[], 0));
+    assert_eq!(one.raft.status().leader_contact_ticks, 5);
+}

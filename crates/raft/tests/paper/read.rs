@@ -4,12 +4,13 @@ use bytes::Bytes;
 use raft::membership::Change;
 use raft::{
     AppendOutcome, Body, Config, DropReason, EntryId, Index, Input, MemberId, Message,
-    ReadConfirmation, ReadFailure, ReadId, ReadOutcome, RoleKind, Round,
+    ReadConfirmation, ReadFailure, ReadId, ReadOutcome, RoleKind, Round, Term,
 };
-use sim::stage::{Kind, Stage, any, kind, to};
+use sim::stage::{Kind, Stage, any, kind, link, to};
 
 use super::one::{
-    One, accepted, accepted_in, append, disk, granted, id, pre_granted, request_vote, voters,
+    One, accepted, accepted_in, append, disk, granted, id, pre_granted, pre_refused, request_vote,
+    voters,
 };
 
 /// A leader of three whose no-op is committed.
@@ -431,4 +432,87 @@ fn refusal_answers_the_round() {
     };
     let outcome = AppendOutcome::Rejected { prev: Index(4), hint: EntryId::ZERO };
     assert_eq!(one.answer(2, 1, body), Body::AppendResponse { round: Round(3), outcome });
+}
+
+/// Thesis §6.4.1: the promise that a lease rests on outlives the term in which it was made, however
+/// the member hears of the later one.
+#[test]
+fn promise_of_a_lease_outlives_the_term() {
+    let mut one = One::start(config_with_leases(), disk(&voters(3), 1, &[]));
+    one.tick(10);
+    one.hear(2, 1, append(EntryId::ZERO, &[], 0));
+    one.hear(3, 2, pre_refused());
+    assert_eq!(one.raft.term(), Term(2));
+    let answer = one.hear(3, 2, request_vote(EntryId::ZERO));
+    assert!(answer.iter().all(|message| message.body != granted()), "{answer:?}");
+    one.tick(10);
+    one.hear(3, 2, request_vote(EntryId::ZERO));
+    assert_eq!(one.raft.status().vote, Some(MemberId(3)), "the promise has run out");
+}
+
+/// The same, with five members: m3 has asked for votes before m1, which was cut off for a moment,
+/// has its lease confirmed by m2 and m5. m2 must not elect m3 while m1 reads without asking.
+#[test]
+fn campaign_from_before_the_lease_elects_nobody_while_it_holds() {
+    let lease = ReadConfirmation::LeaderLease { drift_ticks: 2 };
+    let mut stage = Stage::builder(5).configure(move |c| c.read_confirmation = lease).build();
+    stage.run(30);
+    let first = stage.leader().expect("somebody leads");
+    stage.transfer(first, Some(1)).expect("m1 votes");
+    stage.stabilize();
+    stage.run(2);
+    let term = stage.term(1);
+    assert_eq!(stage.role(1), RoleKind::Leader);
+    stage.partition(&[&[1], &[2, 3, 4, 5]]);
+    // The last answers were two ticks under way: what is eight ticks for m1 is ten for the others.
+    (0..8).for_each(|_| stage.tick(1));
+    (2..=5).for_each(|member| (0..10).for_each(|_| stage.tick(member)));
+    stage.discard(any);
+    stage.campaign(3);
+    stage.deliver(|m| kind(Kind::PreVote)(m) && !to(2)(m));
+    stage.deliver(kind(Kind::PreVoteResponse));
+    stage.deliver(|m| kind(Kind::RequestVote)(m) && to(4)(m));
+    assert_eq!((stage.role(3), stage.term(4)), (RoleKind::Candidate, term + 1));
+    stage.campaign(2);
+    stage.deliver(|m| link(2, 4)(m));
+    // Still under way: to m2, what m3 asks, and the later term that m4 answers with.
+    stage.heal();
+    stage.tick(1);
+    stage.deliver(|m| link(1, 2)(m) || link(1, 5)(m));
+    stage.deliver(to(1));
+    assert_eq!(stage.role(1), RoleKind::Leader, "m2 and m5 follow it");
+    stage.partition(&[&[1], &[2, 3, 4, 5]]);
+    stage.deliver(link(4, 2));
+    stage.stabilize();
+    if stage.role(3) == RoleKind::Leader {
+        stage.propose(3, "a=1").expect("m3 leads");
+        stage.stabilize();
+    }
+    stage.read(1, 7).expect("m1 leads");
+    let outcome = stage.read_outcome(1, 7);
+    let elsewhere = stage.committed(3);
+    assert!(
+        !matches!(outcome, Some(ReadOutcome::Ready { index, .. }) if index.0 < elsewhere),
+        "{outcome:?}, and m3 has committed {elsewhere}"
+    );
+}
+
+/// A round that meets a command on its way is asked about by itself too: the answer to the command
+/// waits for a disk.
+#[test]
+fn round_does_not_wait_for_the_disks_of_followers() {
+    let mut one = leader();
+    one.raft.propose("a=1".into()).expect("it leads");
+    let said = read(&mut one, 7);
+    let asked = said.iter().filter(|m| kind(Kind::Heartbeat)(m));
+    assert_eq!(asked.count(), 2, "{said:?}");
+}
+
+/// A follower lets only so many reads wait, like a leader.
+#[test]
+fn reads_that_wait_at_a_follower_are_limited() {
+    let mut one = One::new(1, &[]);
+    one.hear(2, 1, append(EntryId::ZERO, &[], 0));
+    let refused = (0..100_000).find(|read| one.raft.read(ReadId(*read)).is_err());
+    assert!(refused.is_some());
 }

@@ -1,10 +1,10 @@
 //! Logs made equal: Figure 2 (AppendEntries RPC, Leaders), §5.3, §5.5, §5.6.
 
 use bytes::Bytes;
-use raft::{Body, EntryId, Index, Message, Payload, ProgressKind};
+use raft::{Body, Config, EntryId, Index, MemberId, Message, Payload, ProgressKind, ProposeError};
 use sim::stage::{Stage, any, link, to};
 
-use super::one::{One, accepted, append, entries, id, rejected, stale_term};
+use super::one::{One, accepted, append, disk, entries, id, rejected, stale_term, voters};
 
 /// The appends among messages: to whom, after which entry, which terms, and the commit index.
 fn appends(said: &[Message]) -> Vec<(u64, EntryId, Vec<u64>, u64)> {
@@ -337,4 +337,19 @@ fn nobody_campaigns_while_messages_take_less_than_the_timeout() {
         stage.stabilize();
     }
     assert_eq!((stage.leader(), stage.term(1), stage.term(3)), (Some(1), 1, 1));
+}
+
+/// The limit on uncommitted bytes counts what this leader has appended: entries of earlier leaders,
+/// committed along with its own, do not free room for more.
+#[test]
+fn inherited_entries_do_not_widen_the_limit_on_uncommitted_bytes() {
+    let config = Config { uncommitted_bytes_max: 100, ..Config::new(MemberId(1), 1) };
+    let log = vec![1; 50];
+    let mut one = One::start(config, disk(&voters(3), 1, &log)).lead();
+    one.raft.propose(Bytes::from(vec![0; 70])).expect("there is room for one");
+    one.settle();
+    assert_eq!(one.raft.propose("a=1".into()), Err(ProposeError::Busy));
+    one.hear(2, 2, accepted(51));
+    assert_eq!((one.committed(), one.last().index.0), (51, 52), "the first command still waits");
+    assert_eq!(one.raft.propose(Bytes::from(vec![0; 70])), Err(ProposeError::Busy));
 }

@@ -267,6 +267,7 @@ fn late_acknowledgement_does_not_end_the_wait_for_an_image() {
     one.give(Input::Unreachable(MemberId(2)));
     one.give(Input::Snapshotted(Index(4)));
     one.tick(1);
+    one.hear(2, 1, accepted(1));
     assert_eq!(one.requests, [SnapshotRequest { to: MemberId(2), at_least: Index(4) }]);
     one.hear(2, 1, accepted(2));
     let member = one.raft.status().members[0];
@@ -292,4 +293,50 @@ fn log_after_an_image_under_way_is_kept() {
     assert!(!stage.log(3).is_empty(), "c=3 came as an entry");
     assert!(stage.log(3).iter().all(|e| e.payload == Payload::Command("c=3".into())), "alone");
     stage.discard(any);
+}
+
+/// §7: a follower that was cut off while a full window of appends was under way, and whose next
+/// entry was trimmed meanwhile, is sent an image when it answers again, also if nobody reports the
+/// broken connection.
+#[test]
+fn follower_with_a_full_window_is_sent_an_image_when_the_log_is_trimmed() {
+    let mut stage = Stage::builder(3)
+        .configure(|config| {
+            config.catch_up_entries = 0;
+            config.inflight_messages_max = 1;
+            config.snapshot_ticks = 5;
+        })
+        .build();
+    stage.elect(1);
+    stage.isolate(3);
+    for command in ["a=1", "b=2", "c=3"] {
+        stage.propose(1, command).expect("m1 leads");
+        stage.stabilize();
+    }
+    stage.snapshot(1);
+    stage.heal();
+    stage.run(20);
+    assert_eq!(stage.applied(3), stage.applied(1));
+}
+
+/// §7: the log after an image that is being made is kept, or a service that makes images more
+/// slowly than it trims would never have one that is of use.
+#[test]
+fn log_after_an_image_that_is_being_made_is_kept() {
+    let mut stage = leader_with_an_image();
+    stage.hold_images(1);
+    stage.heal();
+    stage.run(2);
+    stage.propose(1, "c=3").expect("m1 leads");
+    stage.stabilize();
+    stage.snapshot(1);
+    assert_eq!(stage.status(1).base, id(3, 1), "an image at 3 would do");
+}
+
+/// An image of no entry at all, or of entries without a term, cannot be.
+#[test]
+fn image_without_a_term_is_dropped() {
+    let mut one = One::new(2, &[1]);
+    one.hear(2, 2, install(id(5, 0)));
+    assert_eq!(one.dropped.len(), 1);
 }
