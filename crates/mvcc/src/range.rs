@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 
 use crate::key_range::KeyRange;
 use crate::revision::{Change, Revision};
-use crate::tree::Probe;
+use crate::tree::{ByKey, Probe, Tree};
 use crate::version::Version;
 use crate::view::{ReadError, View};
 
@@ -103,6 +103,26 @@ impl<'a> RangeRequest<'a> {
             order: None,
             filter: Filter::default(),
         }
+    }
+
+    /// Answers from the keys that exist at the revision asked for, for a store at `current`.
+    pub(crate) fn answer_from<'v>(
+        &self,
+        live: &'v Tree<ByKey>,
+        current: Revision,
+    ) -> RangeResult<'v> {
+        let ranks = self.keys.ranks(live);
+        let count = ranks.len();
+        let entries = live.range(ranks).map(|entry| &entry.0);
+        let mut versions: Vec<&Version> = match self.answer {
+            Answer::Count => Vec::new(),
+            Answer::Versions if self.sorts_backwards() => {
+                entries.rev().take(self.needed()).collect()
+            }
+            Answer::Versions => entries.take(self.needed()).collect(),
+        };
+        let more = self.finish(&mut versions);
+        RangeResult { revision: current, count, more, versions }
     }
 
     /// Returns how many versions have to be looked at in the order of keys, if not all: those that

@@ -2,70 +2,82 @@
 //! quickly on the last page as on the first.
 
 use std::collections::VecDeque;
-use std::num::NonZeroUsize;
+use std::fmt;
 
 use crate::range::{RangeRequest, RangeResult};
 use crate::revision::Revision;
+use crate::tree::{ByKey, Tree};
 use crate::view::{ReadError, View};
 
-/// The newest view, and some before it.
+/// The newest view, and of some before it the keys that existed.
 ///
-/// Each holds the nodes that were changed since: about 5 KiB for each transaction of one change at
-/// a million keys, and with them the versions, even if they are compacted meanwhile. Views below
-/// the compacted revision are let go, because nobody may read there.
+/// Each holds the nodes that were changed since: about 5 KiB for a transaction of one change among
+/// a million keys, and with them the versions, even if they are compacted meanwhile. What is below
+/// the compacted revision is let go, because nobody may read there.
 ///
 /// Invariant: revisions ascend.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct RecentViews {
-    views: VecDeque<View>,
-    views_max: NonZeroUsize,
+    newest: View,
+    older: VecDeque<Root>,
+    older_max: usize,
+}
+
+/// The keys that existed at a revision.
+#[derive(Clone)]
+struct Root {
+    revision: Revision,
+    live: Tree<ByKey>,
 }
 
 impl RecentViews {
-    /// Makes a collection that holds one view so far, and in time this many.
-    pub fn new(view: View, views_max: NonZeroUsize) -> RecentViews {
-        RecentViews { views: VecDeque::from([view]), views_max }
+    /// Makes a collection of one view, which comes to remember `older_max` before the newest.
+    pub fn new(view: View, older_max: usize) -> RecentViews {
+        RecentViews { newest: view, older: VecDeque::new(), older_max }
     }
 
     /// Returns the newest view.
     pub fn newest(&self) -> &View {
-        self.views.back().expect("there is always a view")
+        &self.newest
     }
 
     /// Takes in a newer view. One of the same revision takes the place of the newest.
     pub fn push(&mut self, view: View) {
-        let newest = self.newest().revision();
-        assert!(newest <= view.revision(), "a view of {} after {newest}", view.revision());
-        if newest == view.revision() {
-            self.views.pop_back();
+        let revision = self.newest.revision;
+        assert!(revision <= view.revision, "a view of {} after {revision}", view.revision);
+        if revision < view.revision {
+            self.older.push_back(Root { revision, live: self.newest.live.clone() });
         }
-        let compacted = view.compacted();
-        self.views.push_back(view);
-        while self.views.len() > self.views_max.get()
-            || (self.views.len() > 1 && Some(self.views[0].revision()) < compacted)
-        {
-            self.views.pop_front();
+        self.newest = view;
+        let compacted = self.newest.compacted;
+        let is_readable = |root: &Root| compacted <= Some(root.revision);
+        while self.older_max < self.older.len() || !self.older.front().is_none_or(is_readable) {
+            self.older.pop_front();
         }
     }
 
-    /// Answers a request for a range of keys as the newest view would, but quicker if there is a
-    /// view of the revision that is asked for.
+    /// Answers a request for a range of keys as the newest view would, but quicker if the revision
+    /// that is asked for is remembered.
     ///
     /// # Errors
     ///
     /// The revision is below the compacted one, or has not been reached.
     pub fn range(&self, request: &RangeRequest<'_>) -> Result<RangeResult<'_>, ReadError> {
-        let newest = self.newest();
-        let revision = request.revision.unwrap_or(newest.revision());
-        newest.admit(revision)?;
-        let mut result = self.view_for(revision).range(request)?;
-        result.revision = newest.revision();
-        Ok(result)
+        let revision = request.revision.unwrap_or(self.newest.revision);
+        self.newest.admit(revision)?;
+        match self.older.binary_search_by_key(&revision, |root| root.revision) {
+            Ok(at) => Ok(request.answer_from(&self.older[at].live, self.newest.revision)),
+            Err(_) => self.newest.range(request),
+        }
     }
+}
 
-    /// Returns the view of this revision, or else the newest.
-    fn view_for(&self, revision: Revision) -> &View {
-        let found = self.views.binary_search_by_key(&revision, View::revision);
-        found.map_or(self.newest(), |at| &self.views[at])
+impl fmt::Debug for RecentViews {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let first = self.older.front().map(|root| root.revision);
+        f.debug_struct("RecentViews")
+            .field("newest", &self.newest)
+            .field("first", &first)
+            .finish_non_exhaustive()
     }
 }

@@ -192,7 +192,7 @@ fn revisions_that_cannot_be_read_are_refused() {
 fn header_has_the_current_revision_also_of_a_read_in_the_past() {
     let mut store = Store::new();
     put(&mut store, "a", "1"); // 2
-    let mut recent = RecentViews::new(store.view(), NonZeroUsize::new(4).unwrap());
+    let mut recent = RecentViews::new(store.view(), 4);
     put(&mut store, "a", "2"); // 3
     recent.push(store.view());
     let request =

@@ -45,7 +45,7 @@ struct Run {
 
 fn one_run(seed: u64, operations: u64) {
     let store = Store::new();
-    let recent = RecentViews::new(store.view(), NonZeroUsize::new(20).unwrap());
+    let recent = RecentViews::new(store.view(), 20);
     let mut run = Run {
         dice: Dice(seed),
         store,
