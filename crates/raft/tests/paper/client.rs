@@ -112,6 +112,21 @@ fn replaced_command_is_known_by_the_other_term_at_its_index() {
     assert_ne!(applied.id(), proposed);
 }
 
+/// A leader that cannot commit refuses commands once too many bytes wait, and takes them again when
+/// they are committed. It takes one at least, however long.
+#[test]
+fn commands_are_refused_while_too_many_bytes_wait_to_be_committed() {
+    let mut stage =
+        Stage::builder(3).configure(|config| config.uncommitted_bytes_max = 100).build();
+    stage.elect(1);
+    for _ in 0..3 {
+        stage.propose(1, &"x".repeat(200)).expect("nothing waits");
+        assert_eq!(stage.propose(1, "y"), Err(ProposeError::Busy));
+        stage.stabilize();
+    }
+    assert_eq!(stage.committed(1), 4);
+}
+
 /// §8: of a command that has not come back nobody knows whether it will be executed: it may be the
 /// next leader that commits it.
 #[test]

@@ -2,7 +2,9 @@
 //! acknowledgement names what it acknowledges by term and last entry.
 
 use bytes::Bytes;
-use raft::{Body, Durable, Effects, EntryId, Index, Input, MemberId, Message, RoleKind, Term};
+use raft::{
+    Body, Campaign, Durable, Effects, EntryId, Index, Input, MemberId, Message, RoleKind, Term,
+};
 use sim::stage::{Kind, Stage, kind};
 
 use super::one::{One, accepted, append, granted, id, message, pre_granted, request_vote};
@@ -158,6 +160,24 @@ fn late_acknowledgement_of_an_entry_that_came_back_changes_nothing() {
     assert!(heartbeat.send_now.is_empty(), "the term is not durable: nothing can be said yet");
     one.raft.step(Input::Durable(ack(effects)));
     assert_eq!(cursors(&one), (0, 3));
+}
+
+/// Nor does an acknowledgement of the write of a vote, in the same term, say anything of the entries
+/// that the leader of that term has replaced since.
+#[test]
+fn acknowledgement_of_a_vote_says_nothing_about_entries_replaced_since() {
+    let mut one = One::new(1, &[1]);
+    hear(&mut one, 2, 1, append(id(1, 1), &[1], 0));
+    let vote = ack(hear(
+        &mut one,
+        3,
+        2,
+        Body::RequestVote { last: id(9, 1), campaign: Campaign::Transfer },
+    ));
+    assert_eq!(vote.last, id(2, 1));
+    hear(&mut one, 3, 2, append(id(1, 1), &[2, 2], 0));
+    one.raft.step(Input::Durable(vote));
+    assert_eq!(cursors(&one), (0, 1), "2@2 is not written yet");
 }
 
 /// A leader that was deposed and elected again does not take its old writes for new ones.

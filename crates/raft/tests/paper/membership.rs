@@ -70,7 +70,7 @@ fn joint_configuration_commits_only_with_both_majorities() {
     }
 }
 
-/// §6: the joint configuration is left when it is committed itself, and not with an entry before it.
+/// §6: the joint configuration is left when it is committed itself, not with an entry before it.
 #[test]
 fn joint_configuration_is_left_only_when_it_is_committed() {
     let mut one = leader();
@@ -111,6 +111,22 @@ fn joint_configuration_elects_only_with_both_majorities() {
         stage.campaign(1);
         stage.stabilize();
         assert_eq!(stage.role(1) == RoleKind::Leader, wins);
+    }
+}
+
+/// §6, thesis §6.2: a leader in it keeps leading only if a majority of each answers.
+#[test]
+fn leader_in_a_joint_configuration_needs_answers_of_both_majorities() {
+    for (silent, leads) in [([2, 3], false), ([4, 5], false), ([3, 5], true)] {
+        let mut one = leader();
+        one.raft.change_membership(&replace_two(), Bytes::new()).expect("it may");
+        for _ in 0..10 {
+            for member in (2..=5).filter(|member| !silent.contains(member)) {
+                one.hear(member, 1, accepted(1));
+            }
+            one.tick(1);
+        }
+        assert_eq!(one.raft.role() == RoleKind::Leader, leads, "{silent:?} are silent");
     }
 }
 

@@ -355,6 +355,8 @@ fn pause_voids_the_lease() {
     read(&mut one, 7);
     one.hear(2, 1, accepted_in(2, 1));
     assert_eq!(one.reads, [], "round 2 was sent before the pause");
+    read(&mut one, 8);
+    assert_eq!(one.reads, [], "so it gives no lease either");
 }
 
 /// Thesis §6.4.1: a transfer ends the lease for good, since the others vote despite it.

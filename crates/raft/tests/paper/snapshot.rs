@@ -272,6 +272,7 @@ fn late_acknowledgement_does_not_end_the_wait_for_an_image() {
     one.hear(2, 1, accepted(2));
     let member = one.raft.status().members[0];
     assert_eq!((member.progress, member.matched), (ProgressKind::Snapshot, Index(2)));
+    assert_eq!(one.requests.len(), 1, "the same image is waited for");
     one.hear(2, 1, accepted(4));
     assert_eq!(one.raft.status().members[0].progress, ProgressKind::Replicate);
 }
