@@ -18,6 +18,9 @@ use std::collections::VecDeque;
 use crate::status::ProgressKind;
 use crate::types::Index;
 
+#[cfg(test)]
+mod tests;
+
 /// What the leader knows of one follower's log.
 ///
 /// Invariant: `matched < next`, in every state.
