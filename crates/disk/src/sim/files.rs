@@ -76,7 +76,7 @@ impl Files {
 
     pub(super) fn list(&self, dir: &Path) -> Result<Vec<String>, Cause> {
         self.require_dir(dir)?;
-        let names = self.names.keys().filter(|path| path.parent() == Some(dir));
+        let names = self.names.keys().filter(|path| is_in(path, dir));
         Ok(names
             .filter_map(|path| Some(path.file_name()?.to_string_lossy().into_owned()))
             .collect())
@@ -102,7 +102,7 @@ impl Files {
         self.require_dir(dir)?;
         let (now, later) = std::mem::take(&mut self.changes)
             .into_iter()
-            .partition(|change| change.parts.iter().any(|(path, _)| path.parent() == Some(dir)));
+            .partition(|change| change.parts.iter().any(|(path, _)| is_in(path, dir)));
         self.changes = later;
         self.store(now);
         self.collect();
@@ -240,6 +240,12 @@ fn apply(names: &mut Names, parts: &[(PathBuf, Option<Node>)]) {
             None => names.remove(path),
         };
     }
+}
+
+/// Tells whether a file or directory lies in a directory.
+fn is_in(path: &Path, dir: &Path) -> bool {
+    let parent = path.parent();
+    parent.is_some_and(|parent| parent == dir || is_root(parent) && is_root(dir))
 }
 
 /// Tells whether the directory exists on every disk.

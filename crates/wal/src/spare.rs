@@ -1,0 +1,112 @@
+//! Segments before and after their use: made ahead, recycled, removed.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use disk::{Disk, OpenMode};
+
+use crate::error::WalError;
+
+/// How many released segments are kept to be used again, beside the spare one.
+const RELEASED_MAX: usize = 4;
+
+/// A file of the size of a segment, all of it written, durable, and free to be used.
+#[derive(Debug)]
+pub struct Spare {
+    pub(crate) path: PathBuf,
+}
+
+/// The making of a spare segment: some tens of milliseconds of writing zeros, or a rename. It
+/// touches no file that the log uses, so that it may run while the log is written.
+#[derive(Debug)]
+#[must_use = "nothing is made until it runs"]
+pub struct Preparation {
+    disk: Arc<dyn Disk>,
+    dir: PathBuf,
+    segment_bytes: u64,
+    /// Tells this spare from others.
+    number: u64,
+    /// Released segments that are too many, the oldest first.
+    surplus: Vec<PathBuf>,
+    /// A released segment to be used again, younger than those.
+    recycled: Option<PathBuf>,
+}
+
+impl Preparation {
+    /// Prepares spare `number`, from the oldest of `released` if there is one.
+    pub(crate) fn new(
+        disk: &Arc<dyn Disk>,
+        dir: &Path,
+        segment_bytes: u64,
+        number: u64,
+        released: &mut Vec<PathBuf>,
+    ) -> Preparation {
+        let surplus_len = released.len().saturating_sub(RELEASED_MAX + 1);
+        let surplus = released.drain(..surplus_len).collect();
+        let recycled = (!released.is_empty()).then(|| released.remove(0));
+        Preparation {
+            disk: disk.clone(),
+            dir: dir.to_owned(),
+            segment_bytes,
+            number,
+            surplus,
+            recycled,
+        }
+    }
+
+    /// Makes the spare segment.
+    ///
+    /// # Errors
+    ///
+    /// If [`WalError::is_full`], nothing is left behind, and another may be made later. After any
+    /// other error the member stops.
+    pub fn run(self) -> Result<Spare, WalError> {
+        // The oldest goes first, and for good, so that what is left has no gap.
+        for path in &self.surplus {
+            self.disk.remove(path)?;
+            self.disk.sync_dir(&self.dir)?;
+        }
+        let path = self.dir.join(format!("spare-{}", self.number));
+        if let Some(recycled) = &self.recycled {
+            if self.disk.open(recycled, OpenMode::Read)?.size()? == self.segment_bytes {
+                self.disk.rename(recycled, &path)?;
+                self.disk.sync_dir(&self.dir)?;
+                return Ok(Spare { path });
+            }
+            self.disk.remove(recycled)?;
+            self.disk.sync_dir(&self.dir)?;
+        }
+        let unfinished = self.dir.join(format!("spare-{}.tmp", self.number));
+        let file = self.disk.open(&unfinished, OpenMode::CreateNew)?;
+        if let Err(error) = file.zero_fill(self.segment_bytes) {
+            if error.is_full() {
+                // Give back what was taken: a part of a segment helps nobody.
+                self.disk.remove(&unfinished)?;
+            }
+            return Err(error.into());
+        }
+        file.sync_all()?;
+        self.disk.rename(&unfinished, &path)?;
+        self.disk.sync_dir(&self.dir)?;
+        Ok(Spare { path })
+    }
+}
+
+/// What a file in the log's directory is, by its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Leftover {
+    /// A spare segment, and its number.
+    Spare(u64),
+    /// Something that was not finished.
+    Unfinished,
+}
+
+impl Leftover {
+    /// Recognizes what is not a segment; `None` if it is none of the log's.
+    pub(crate) fn of(name: &str) -> Option<Leftover> {
+        if name.ends_with(".new") || name.starts_with("spare-") && name.ends_with(".tmp") {
+            return Some(Leftover::Unfinished);
+        }
+        Some(Leftover::Spare(name.strip_prefix("spare-")?.parse().ok()?))
+    }
+}
