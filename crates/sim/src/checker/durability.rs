@@ -80,8 +80,11 @@ pub(crate) fn sent(message: &Message, disk: &Disk) -> Verdict {
         Body::RequestVote { .. } => {
             state.term > *term || (state.term, state.vote) == (*term, Some(*from))
         }
+        // One write may hold what was accepted in this term and what a later leader put in its
+        // place. That leader won without the votes of those who had accepted, so that they cannot
+        // be a majority: the answer is true of the past, and too late to commit anything.
         Body::AppendResponse { outcome: AppendOutcome::Accepted { matched }, .. } => {
-            state.term >= *term && reaches(disk, *matched)
+            state.term > *term || (state.term == *term && reaches(disk, *matched))
         }
         Body::AppendResponse { outcome: AppendOutcome::Rejected { .. }, .. }
         | Body::AppendEntries { .. }
