@@ -233,7 +233,10 @@ fn follower_campaigns_when_its_timeout_has_passed() {
 #[test]
 fn candidate_raises_its_term_votes_for_itself_and_asks_everybody() {
     let mut one = One::start(Config::new(MemberId(1), 1), disk(&voters(5), 6, &[1]));
-    let said = one.campaign();
+    one.give(Input::Campaign);
+    one.tick(9);
+    one.hear(2, 7, pre_granted());
+    let said = one.hear(3, 7, pre_granted());
     let status = one.raft.status();
     assert_eq!((status.term, status.vote), (Term(7), Some(MemberId(1))));
     assert_eq!(said.iter().map(|m| m.to.0).collect::<Vec<_>>(), [2, 3, 4, 5]);
