@@ -162,7 +162,7 @@ fn late_acknowledgement_of_an_entry_that_came_back_changes_nothing() {
     assert_eq!(cursors(&one), (0, 3));
 }
 
-/// Nor does an acknowledgement of the write of a vote, in the same term, say anything of the entries
+/// Nor does an acknowledgement of the write of a vote, in the same term, say anything of entries
 /// that the leader of that term has replaced since.
 #[test]
 fn acknowledgement_of_a_vote_says_nothing_about_entries_replaced_since() {
