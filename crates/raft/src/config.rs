@@ -31,7 +31,8 @@ pub struct Config {
     pub catch_up_entries: u64,
     /// An image that was sent and not acknowledged is sent again after this many ticks.
     pub snapshot_ticks: u32,
-    /// How a leader makes sure that it still leads before it answers a read.
+    /// How a leader makes sure that it still leads before it answers a read. With leases, this and
+    /// `election_ticks` must be the same on all members.
     pub read_confirmation: ReadConfirmation,
 }
 

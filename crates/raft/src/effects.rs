@@ -15,8 +15,8 @@ pub enum Input {
     Durable(Durable),
     /// The service has applied everything up to this index.
     Applied(Index),
-    /// The service has made an image of its state at this index durable: the log before it may go,
-    /// but for a tail that lets slow members catch up.
+    /// The service has made an image of its state at this index durable, after it has reported it
+    /// as applied: the log before it may go, but for a tail that lets slow members catch up.
     Snapshotted(Index),
     /// The image that a [`SnapshotRequest`] asked for.
     SnapshotReady {
@@ -60,7 +60,8 @@ pub struct Effects {
     pub reads: Vec<ReadOutcome>,
     /// Members that need an image of the service's state.
     pub snapshot_requests: Vec<SnapshotRequest>,
-    /// The log may be dropped up to and including this entry. Need not be durable.
+    /// The log may be dropped up to and including this entry, which is on the disk. Whether that is
+    /// done at once, or ever, does not matter.
     pub trim: Option<EntryId>,
     /// Messages that were not acted on, and why.
     pub dropped: Vec<Dropped>,

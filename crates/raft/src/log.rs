@@ -171,14 +171,10 @@ impl Log {
             // What is trimmed is committed, and so is the same in all logs that hold it.
             return at;
         }
-        let mut index = at.index.min(self.last().index);
-        while let Some(term) = self.term_at(index) {
-            if term <= at.term || index == self.base.index {
-                return EntryId { index, term };
-            }
-            index = index.previous();
-        }
-        self.base
+        // Indexes and terms both rise along the log.
+        let agreeing =
+            self.entries.partition_point(|entry| entry.index <= at.index && entry.term <= at.term);
+        agreeing.checked_sub(1).map_or(self.base, |position| self.entries[position].id())
     }
 
     /// The configuration in force.
@@ -310,18 +306,14 @@ impl Log {
 
     // === Moving the cursors ===
 
-    /// Records that everything up to `index` is committed, and tells whether that is news.
-    pub(crate) fn commit_to(&mut self, index: Index) -> bool {
+    /// Records that everything up to `index` is committed; less than is known already is no news.
+    pub(crate) fn commit_to(&mut self, index: Index) {
         assert!(
             index <= self.last().index,
             "commit index {index} lies beyond the last entry {}",
             self.last()
         );
-        if index <= self.committed {
-            return false;
-        }
-        self.committed = index;
-        true
+        self.committed = self.committed.max(index);
     }
 
     /// Records that the disk holds the log up to `last`, as it was when `last` was its end.
@@ -364,7 +356,8 @@ impl Log {
     /// Drops everything up to and including `through`, and tells where the log then begins; `None`
     /// if nothing was there to drop.
     pub(crate) fn trim(&mut self, through: Index) -> Option<EntryId> {
-        let through = through.min(self.image);
+        // Behind `durable` the stored log may be another one still.
+        let through = through.min(self.image).min(self.durable);
         let position = self.position(through)?;
         self.base = self.entries[position].id();
         self.entries.drain(..=position);
@@ -373,6 +366,7 @@ impl Log {
             "a trimmed log begins after its base"
         );
         self.assert_cursors();
+        assert!(self.base.index <= self.durable, "the log was trimmed before it was durable");
         Some(self.base)
     }
 

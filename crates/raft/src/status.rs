@@ -26,7 +26,8 @@ pub struct Status {
     pub durable: Index,
     /// Up to where it knows the log to be committed.
     pub committed: Index,
-    /// Up to where the service says it has applied the log.
+    /// Up to where the service says it has applied the log. An image that was handed out counts as
+    /// applied at once: a reader must also wait until the service has taken it over.
     pub applied: Index,
     /// The configuration in force.
     pub membership: Membership,
@@ -34,7 +35,7 @@ pub struct Status {
     pub membership_committed: bool,
     /// To whom it is handing leadership.
     pub transferring_to: Option<MemberId>,
-    /// Ticks since it has heard from its leader; on a leader, zero.
+    /// Ticks since it has heard from its leader; on a leader zero, on a candidate `u32::MAX`.
     pub leader_contact_ticks: u32,
     /// Ticks after which it campaigns without having heard from a leader; drawn anew at each reset.
     pub election_timeout_ticks: u32,

@@ -341,3 +341,20 @@ fn image_without_a_term_is_dropped() {
     one.hear(2, 2, install(id(5, 0)));
     assert_eq!(one.dropped.len(), 1);
 }
+
+/// §7: the log is trimmed no further than it is durable. Otherwise the stored log, in which another
+/// entry may still stand where it is cut off, would go on from an entry that it never held.
+#[test]
+fn log_is_trimmed_only_as_far_as_it_is_durable() {
+    let config = Config { catch_up_entries: 0, ..Config::new(MemberId(1), 1) };
+    let mut one = One::start(config, disk(&voters(3), 4, &[1, 2, 4]));
+    // The writes of all this are under way.
+    for input in [
+        Input::Message(message(2, 5, append(id(1, 1), &[3, 5], 3))),
+        Input::Applied(Index(2)),
+        Input::Snapshotted(Index(2)),
+    ] {
+        let effects = one.raft.step(input);
+        assert_eq!(effects.trim.filter(|base| base.index > Index(1)), None, "3@4 would follow 2@3");
+    }
+}
