@@ -7,6 +7,7 @@ use anyhow::Result;
 
 use crate::args::Args;
 use crate::command::{CommandLine, exit_code};
+use crate::simulator;
 use crate::workspace::Workspace;
 
 /// One step of the gate: a name, and a command that exits with 0 if the step is passed.
@@ -57,6 +58,8 @@ fn steps() -> Vec<Step> {
                 .with_variable("RUSTDOCFLAGS", "-D warnings"),
         },
         Step { name: "tests", command: cargo(&["xtask", "test"]) },
+        Step { name: "simulation", command: simulator::command_line().with(["smoke"]) },
+        Step { name: "planted bugs", command: cargo(&["xtask", "mutants", "--check"]) },
     ]
 }
 
