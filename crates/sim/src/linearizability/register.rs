@@ -111,8 +111,8 @@ impl Register {
         self.facts[value].writer.map(|place| &self.steps[place])
     }
 
-    /// The plain write by which the register must be brought to a value: its writer, or the one that
-    /// a row of swaps up to its writer begins with. `None` if they begin before any write.
+    /// The plain write by which the register must be brought to a value: its writer, or the one
+    /// that a row of swaps up to its writer begins with. `None` if they begin before any write.
     pub(super) fn root(&self, value: Value) -> Option<usize> {
         let (first, _) = self.begin_of_row(value);
         let is_plain = |place: &usize| matches!(self.steps[*place].act, Act::Write(_));

@@ -303,8 +303,8 @@ impl<'a> Search<'a> {
         });
     }
 
-    /// The values that must follow each other from this one on, each swapped for the next; `None` if
-    /// somebody who saw one of them is still to come.
+    /// The values that must follow each other from this one on, each swapped for the next; `None`
+    /// if somebody who saw one of them is still to come.
     fn row(&self, value: Value) -> Option<Vec<Value>> {
         let mut row = vec![value];
         let mut last = value;
@@ -316,7 +316,8 @@ impl<'a> Search<'a> {
         None
     }
 
-    /// Tells whether the operation only looks, and may take effect while the register holds `value`.
+    /// Tells whether the operation only looks, and may take effect while the register holds
+    /// `value`.
     fn looks_at(&self, place: usize, value: Value) -> bool {
         match self.step(place).act {
             Act::Read(seen) => seen == value,
@@ -325,8 +326,8 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// Tells whether a swap of the value that the register holds may take effect: all others who saw
-    /// that have.
+    /// Tells whether a swap of the value that the register holds may take effect: all others who
+    /// saw that have.
     fn is_next(&self, world: &World, swap: usize) -> bool {
         self.under_way.contains(&swap) && !world.has(swap) && self.unseen(world) == 1
     }
@@ -352,8 +353,8 @@ impl<'a> Search<'a> {
     }
 
     /// The operations that contradict each other when `goal` can take effect in no world: it and
-    /// its value's writer and earliest observers, and those that hold the register to the value that
-    /// it has.
+    /// its value's writer and earliest observers, and those that hold the register to the value
+    /// that it has.
     fn contradiction(&self, goal: usize, worlds: &BTreeSet<World>) -> Vec<Operation> {
         let step = self.step(goal);
         let mut shown = vec![step];

@@ -1,3 +1,5 @@
+//! Histories made by hand, by chance, and held against brute force.
+
 use super::{Op, Operation, Violation, ViolationKind, check, check_within};
 
 mod brute_force;
