@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use disk::{Call, Fault, SECTOR_BYTES, SimDisk, Survivors};
 use wal::{Corruption, Options, Start, Wal, WalError, verify};
 
-use crate::workload::{DIR, Model, Rng, Run, corpus, disk, effort, open, options};
+use crate::workload::{DIR, ID, Model, Rng, Run, corpus, disk, effort, open, options};
 
 /// What became of a damaged log.
 #[derive(Debug)]
@@ -195,6 +195,41 @@ fn missing_swapped_and_doubled_segments_are_found() {
             disk.put(&pair[1], &corpus.bytes(&pair[0]));
         });
         assert!(matches!(outcome, Outcome::Refused(_)), "{what}: {outcome:?}");
+    }
+}
+
+#[test]
+fn missing_oldest_segment_is_found_by_the_entries_it_held() {
+    let corpus = Corpus::closed(12);
+    let first = &corpus.files[0];
+    assert!(first.ends_with("00000001.wal"), "nothing was released");
+    assert_eq!(corpus.acked.base.index.0, 0, "all entries are needed");
+    let outcome = corpus.outcome("without the oldest", |disk| disk.take_away(first));
+    let Outcome::Refused(corruption) = outcome else { panic!("{outcome:?}") };
+    assert_eq!(corruption.expected, "the entries from index 1, in a segment before");
+}
+
+#[test]
+fn sector_with_a_right_checksum_and_wrong_contents_is_found() {
+    let corpus = Corpus::closed(30);
+    let file = corpus.files.last().unwrap();
+    let bytes = corpus.bytes(file);
+    let is_blank = |sector: &[u8]| sector.iter().all(|byte| *byte == 0);
+    let footer = bytes.chunks(SECTOR_BYTES).rposition(|sector| !is_blank(sector)).unwrap();
+    // The chain, the length of the unit, and what the footer counts.
+    for (at, expected) in [(12, "sector "), (20, "sector "), (48, "("), (52, "("), (56, "(")] {
+        let outcome = corpus.outcome("a forged sector", |disk| {
+            let mut bytes = bytes.clone();
+            let sector = &mut bytes[footer * SECTOR_BYTES..][..SECTOR_BYTES];
+            sector[at] ^= 1;
+            let salt = crc32c::crc32c(&ID.to_le_bytes());
+            let checksum = crc32c::crc32c_append(salt, &sector[4..]);
+            sector[..4].copy_from_slice(&checksum.to_le_bytes());
+            disk.put(file, &bytes);
+        });
+        let Outcome::Refused(corruption) = outcome else { panic!("byte {at}: {outcome:?}") };
+        assert_eq!(corruption.offset, (footer * SECTOR_BYTES) as u64, "byte {at}");
+        assert!(corruption.expected.starts_with(expected), "byte {at}: {corruption}");
     }
 }
 
