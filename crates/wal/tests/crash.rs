@@ -1,9 +1,11 @@
 //! The power fails at every call to the disk, and again at every call of what follows.
 
-use disk::{SimDisk, Survivors};
-use wal::{Recovered, WalError};
+use std::path::Path;
 
-use crate::workload::{Model, Rng, Run, disk, effort, open};
+use disk::{SimDisk, Survivors};
+use wal::{Recovered, WalError, verify};
+
+use crate::workload::{DIR, Model, Rng, Run, corpus, disk, effort, open};
 
 /// Opens the log, writes, and closes it.
 fn work(disk: &SimDisk, seed: u64, ops: u64, run: &mut Run) -> Result<Recovered, WalError> {
@@ -67,6 +69,32 @@ fn power_fails_at_every_call() {
                 work(&disk, seed + k, 5, &mut run).unwrap();
             }
         }
+    }
+}
+
+#[test]
+fn power_fails_at_every_call_on_recycled_segments() {
+    for seed in 1..=2 * effort() {
+        let (old, old_run) = corpus(seed, 1500);
+        let mut stale = 0;
+        for survivors in Survivors::EACH {
+            for k in 1.. {
+                let disk = old.fork();
+                let mut run = old_run.clone();
+                disk.cut_power_at(disk.calls() + k);
+                let result = work(&disk, seed + k, 40, &mut run);
+                if !disk.is_off() {
+                    result.expect("nothing else goes wrong");
+                    break;
+                }
+                disk.crash(survivors);
+                let report = verify(&disk, Path::new(DIR)).unwrap();
+                stale += report.segments.last().map_or(0, |segment| segment.stale);
+                let what = format!("seed {seed} call {k} {survivors:?}");
+                reopen(&disk, &mut run, &what).unwrap();
+            }
+        }
+        assert!(1000 < stale, "{stale} sectors of an earlier life were behind the end");
     }
 }
 
