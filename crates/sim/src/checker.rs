@@ -8,7 +8,7 @@
 //! | --- | --- |
 //! | [`election`] | a term has one leader, and a member gives one vote in a term |
 //! | [`matching`] | the same entry in two logs means equal logs up to it; leaders only append |
-//! | [`completeness`] | what is committed is in the log of each later leader, and committed by rule |
+//! | [`completeness`] | what is committed is in each later leader's log, and committed by rule |
 //! | [`machine`] | all apply the same entries, in order, and come to the same state |
 //! | [`durability`] | what is promised is on the disk, and what is committed on a quorum of disks |
 //! | [`reads`] | a read misses nothing that was committed when it was asked for |
@@ -29,6 +29,8 @@ pub(crate) mod membership;
 pub(crate) mod monotonic;
 pub(crate) mod protocol;
 pub(crate) mod reads;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 

@@ -19,7 +19,7 @@ use raft::{Body, Input, MemberId, Membership, Message};
 use self::nemesis::Nemesis;
 use self::rescue::Rescue;
 use self::sightings::Sightings;
-use crate::checker::{Oracles, Verdict, Violation};
+use crate::checker::{Oracles, Verdict, Violation, violation};
 use crate::event::{Happening, Queue};
 use crate::member::Member;
 use crate::network::{Fate, Network};
@@ -28,6 +28,12 @@ use crate::probe::Probes;
 use crate::rng::Random;
 use crate::trace::{Trace, What};
 use crate::workload::Workload;
+
+/// A run of so many events is one in which members keep each other busy for nothing.
+const EVENTS_MAX: u64 = 4_000_000;
+
+/// So much of a contradiction in a history is told: the head, and what is around it.
+const LINES_MAX: usize = 12;
 
 /// Whether a run writes down what happens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -124,6 +130,9 @@ impl Cluster {
             let (at, happening) = self.queue.pop().expect("there is a next one");
             self.now = at;
             self.events += 1;
+            if self.events > EVENTS_MAX {
+                return violation("liveness", format!("there is no end of messages: {EVENTS_MAX}"));
+            }
             self.happen(happening)?;
         }
         self.now = end;
@@ -266,9 +275,11 @@ impl Cluster {
 
     /// The history of the clients can be put in one order.
     fn check_history(&self) -> Verdict {
-        crate::linearizability::check(&self.workload.history()).map_err(|violation| Violation {
-            oracle: "linearizability",
-            text: violation.to_string().lines().collect::<Vec<_>>().join("; "),
+        let say = |text| Violation { oracle: "linearizability", text };
+        let history = self.workload.history().map_err(say)?;
+        crate::linearizability::check(&history).map_err(|violation| {
+            let text = violation.to_string();
+            say(text.lines().take(LINES_MAX).map(str::trim).collect::<Vec<_>>().join("; "))
         })
     }
 }

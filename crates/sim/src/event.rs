@@ -1,6 +1,6 @@
 //! The queue of what will happen: everything has its time, and equal times keep their order.
 
-use std::cmp::Ordering;
+use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use raft::{MemberId, Message, Snapshot};
@@ -41,38 +41,17 @@ pub(crate) enum Happening {
     Look,
 }
 
-#[derive(Debug)]
-struct Scheduled {
-    at: u64,
-    number: u64,
-    happening: Happening,
-}
-
-impl Ord for Scheduled {
-    fn cmp(&self, other: &Scheduled) -> Ordering {
-        // The greatest comes out first.
-        (other.at, other.number).cmp(&(self.at, self.number))
-    }
-}
-
-impl PartialOrd for Scheduled {
-    fn partial_cmp(&self, other: &Scheduled) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl PartialEq for Scheduled {
-    fn eq(&self, other: &Scheduled) -> bool {
-        self.cmp(other) == Ordering::Equal
-    }
-}
-
-impl Eq for Scheduled {}
+/// When something happens, and where it is kept: events are large, and are moved about in the heap.
+/// The number keeps equal times in order; the reversal lets the heap give out the earliest.
+type Scheduled = Reverse<(u64, u64, usize)>;
 
 /// What will happen, by its time.
 #[derive(Debug, Default)]
 pub(crate) struct Queue {
     heap: BinaryHeap<Scheduled>,
+    kept: Vec<Option<Happening>>,
+    /// The places in `kept` that are free.
+    free: Vec<usize>,
     number: u64,
 }
 
@@ -80,17 +59,24 @@ impl Queue {
     /// Adds something that happens at `at`.
     pub(crate) fn push(&mut self, at: u64, happening: Happening) {
         self.number += 1;
-        self.heap.push(Scheduled { at, number: self.number, happening });
+        let place = self.free.pop().unwrap_or_else(|| {
+            self.kept.push(None);
+            self.kept.len() - 1
+        });
+        self.kept[place] = Some(happening);
+        self.heap.push(Reverse((at, self.number, place)));
     }
 
     /// Takes what happens next, and when.
     pub(crate) fn pop(&mut self) -> Option<(u64, Happening)> {
-        self.heap.pop().map(|scheduled| (scheduled.at, scheduled.happening))
+        let Reverse((at, _, place)) = self.heap.pop()?;
+        self.free.push(place);
+        Some((at, self.kept[place].take().expect("what is scheduled is kept")))
     }
 
     /// When the next thing happens.
     pub(crate) fn next_at(&self) -> Option<u64> {
-        self.heap.peek().map(|scheduled| scheduled.at)
+        self.heap.peek().map(|Reverse((at, ..))| *at)
     }
 }
 

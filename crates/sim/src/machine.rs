@@ -161,7 +161,7 @@ impl Machine {
         bytes.into()
     }
 
-    /// The state that an image holds; the empty one if the image is empty. `None` if it is no image.
+    /// The state that an image holds, the empty one if that is empty. `None` if it is no image.
     pub(crate) fn decode(bytes: &[u8]) -> Option<Machine> {
         let mut machine = Machine::default();
         if bytes.is_empty() {

@@ -1,8 +1,8 @@
 //! What one seed draws: the cluster, its settings, and which faults it meets, how often.
 //!
-//! Most faults are off in most runs: a run with all of them at once rarely gets far enough to show
-//! anything (swarm testing). Each can be switched off afterwards, by its [`Fault`], without changing
-//! what the others do.
+//! Most faults are off in most runs: a run with all of them at once rarely gets far enough to
+//! show anything (swarm testing). Each can be switched off afterwards, by its [`Fault`], without
+//! changing what the others do.
 
 mod core;
 
@@ -137,6 +137,8 @@ pub struct NemesisOptions {
     pub interval: u64,
     /// The mean time that a fault lasts.
     pub duration: u64,
+    /// How many deeds hit the leader, whatever else they might have hit.
+    pub leaders: u32,
     /// How often each fault is chosen; zero if never.
     pub weights: Vec<(u32, Fault)>,
 }
@@ -208,6 +210,8 @@ impl fmt::Display for Fault {
     }
 }
 
+/// The widest window of appends where messages overtake each other.
+const INFLIGHT_UNORDERED_MAX: usize = 8;
 const MILLISECOND: u64 = 1000;
 const SECOND: u64 = 1_000_000;
 
@@ -217,14 +221,20 @@ impl Options {
     pub fn draw(seed: u64) -> Options {
         let mut random = Random::of(seed, "options");
         let tick = random.weighted(&[(8, 100), (1, 50), (1, 20)]) * MILLISECOND;
-        let core = CoreOptions::draw(&mut random);
+        let mut core = CoreOptions::draw(&mut random);
         let election = u64::from(core.election_ticks) * tick;
+        let network = NetworkOptions::draw(&mut random, election);
+        if network.order == Order::Lost {
+            // A stream that overtakes itself is sent again from every gap on: with a wide window
+            // that costs a run more than it shows.
+            core.inflight_messages_max = core.inflight_messages_max.min(INFLIGHT_UNORDERED_MAX);
+        }
         Options {
             seed,
             voters: random.weighted(&[(1, 1), (10, 3), (7, 5), (2, 7)]),
             learners: random.weighted(&[(7, 0), (2, 1), (1, 2)]),
-            duration: random.between(60, 120) * SECOND * tick / (100 * MILLISECOND),
-            network: NetworkOptions::draw(&mut random, election),
+            duration: random.between(100, 160) * SECOND * tick / (100 * MILLISECOND),
+            network,
             disk: DiskOptions::draw(&mut random, election),
             clock: ClockOptions::draw(&mut random, tick, &core),
             service: ServiceOptions::draw(&mut random, election),
@@ -400,9 +410,12 @@ impl NemesisOptions {
             })
             .filter(|(weight, _)| *weight > 0)
             .collect();
+        let longest_interval = random.weighted(&[(3, 8), (1, 2)]) * election;
+        let longest_fault = random.weighted(&[(3, 6), (1, 2)]) * election;
         NemesisOptions {
-            interval: random.between(election / 2, 8 * election),
-            duration: random.between(election / 4, 6 * election),
+            interval: random.between(election / 2, longest_interval),
+            duration: random.between(election / 4, longest_fault),
+            leaders: random.weighted(&[(1, 100), (2, 400), (1, 900)]),
             weights,
         }
     }

@@ -66,6 +66,8 @@ pub(crate) struct Workload {
     history: Vec<Record>,
     /// The latest value of each key that somebody knows of.
     seen: BTreeMap<u64, u64>,
+    /// The writes that a service has applied: when the first did, and what came of it.
+    applied: BTreeMap<u64, (u64, Applied)>,
     /// Operations that ended, by how.
     pub(crate) answered: u64,
     pub(crate) unknown: u64,
@@ -81,6 +83,7 @@ impl Workload {
             clients,
             history: Vec::new(),
             seen: BTreeMap::new(),
+            applied: BTreeMap::new(),
             answered: 0,
             unknown: 0,
         }
@@ -212,36 +215,59 @@ impl Workload {
         self.record(operation).state == State::Waiting
     }
 
-    /// What clients saw. Reads without an answer, and what was refused, say nothing and are left
-    /// out.
-    pub(crate) fn history(&self) -> Vec<Operation> {
-        self.history.iter().filter_map(Record::operation).collect()
+    /// A service has applied a write at `now`.
+    pub(crate) fn applied(&mut self, operation: u64, now: u64, applied: Applied) {
+        self.applied.entry(operation).or_insert((now, applied));
+    }
+
+    /// What clients saw; and what became of the writes whose clients do not know, for the services
+    /// do: what was applied has happened by then, and what never was has not.
+    ///
+    /// # Errors
+    ///
+    /// If a write was applied of which its client was told that it never would be.
+    pub(crate) fn history(&self) -> Result<Vec<Operation>, String> {
+        let mut operations = Vec::new();
+        for (number, record) in self.history.iter().enumerate() {
+            let applied = self.applied.get(&(number as u64)).copied();
+            if let Some((at, _)) = applied
+                && let State::Ended { at: refused_at, ending: Ending::Refused } = record.state
+            {
+                return Err(format!(
+                    "write {number} was refused for good at {refused_at}, and applied at {at}"
+                ));
+            }
+            operations.extend(record.operation(applied));
+        }
+        Ok(operations)
     }
 }
 
 impl Record {
-    fn operation(&self) -> Option<Operation> {
-        let (ret, ending) = match self.state {
-            State::Ended { ending: Ending::Refused, .. } => return None,
-            State::Ended { at, ending } => (Some(at), Some(ending)),
-            State::Waiting | State::Unknown => (None, None),
-        };
-        let (key, op) = match (self.request, ending) {
-            (Request::Read { key }, Some(Ending::Read(value))) => (key, Op::Read { value }),
-            (Request::Read { .. }, _) => return None,
-            (Request::Write(Command { key, action, .. }), ending) => {
-                let succeeded = match ending {
-                    Some(Ending::Applied(applied)) => Some(applied == Applied::Done),
-                    Some(Ending::Read(_) | Ending::Refused) | None => None,
+    fn operation(&self, applied: Option<(u64, Applied)>) -> Option<Operation> {
+        let (client, call) = (self.client, self.call);
+        match self.request {
+            Request::Read { key } => {
+                let State::Ended { at, ending: Ending::Read(value) } = self.state else {
+                    return None;
+                };
+                Some(Operation { client, call, ret: Some(at), key, op: Op::Read { value } })
+            }
+            Request::Write(Command { key, action, .. }) => {
+                let (at, applied) = match self.state {
+                    State::Ended { at, ending: Ending::Applied(applied) } => (at, applied),
+                    State::Ended { .. } | State::Waiting | State::Unknown => applied?,
                 };
                 let op = match action {
                     Action::Put { value } => Op::Write { value },
-                    Action::Swap { expect, value } => Op::Cas { expect, value, succeeded },
+                    Action::Swap { expect, value } => {
+                        let succeeded = Some(applied == Applied::Done);
+                        Op::Cas { expect, value, succeeded }
+                    }
                 };
-                (key, op)
+                Some(Operation { client, call, ret: Some(at), key, op })
             }
-        };
-        Some(Operation { client: self.client, call: self.call, ret, key, op })
+        }
     }
 }
 
@@ -256,21 +282,26 @@ mod tests {
     }
 
     #[test]
-    fn operation_without_answer_stays_in_the_history_without_end() {
+    fn write_without_answer_ended_when_it_was_applied() {
         let mut workload = workload();
         let (operation, _) = workload.ask(0, 5, 3);
         assert_eq!(workload.give_up(operation), Some(0));
         assert_eq!(workload.end(operation, 9, Ending::Applied(Applied::Done)), None, "too late");
-        let history = workload.history();
+        assert_eq!(workload.history(), Ok(Vec::new()), "it was never applied");
+        workload.applied(operation, 7, Applied::Done);
+        workload.applied(operation, 8, Applied::Done);
+        let history = workload.history().expect("nothing was refused");
         assert_eq!(history.len(), 1);
-        assert_eq!((history[0].call, history[0].ret), (5, None));
+        assert_eq!((history[0].call, history[0].ret), (5, Some(7)));
     }
 
     #[test]
-    fn refused_operation_is_not_in_the_history() {
+    fn refused_operation_is_not_in_the_history_and_must_not_be_applied() {
         let mut workload = workload();
         let (operation, _) = workload.ask(0, 5, 3);
         assert_eq!(workload.end(operation, 9, Ending::Refused), Some(0));
-        assert!(workload.history().is_empty());
+        assert_eq!(workload.history(), Ok(Vec::new()));
+        workload.applied(operation, 12, Applied::Done);
+        assert!(workload.history().is_err(), "it was applied all the same");
     }
 }

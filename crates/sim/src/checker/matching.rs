@@ -1,7 +1,7 @@
 //! Log Matching and Leader Append-Only (paper, Figure 3).
 //!
-//! If every entry is always the same, and always follows the same entry, then two logs that share an
-//! entry are equal up to it. So it is enough to look at each entry once in each log.
+//! If every entry is always the same, and always follows the same entry, then two logs that share
+//! an entry are equal up to it. So it is enough to look at each entry once in each log.
 
 use raft::{Entry, EntryId, Index, MemberId, RoleKind, Term};
 

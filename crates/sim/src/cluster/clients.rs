@@ -53,9 +53,10 @@ impl Cluster {
                     process.proposals.entry(id.index).or_default().push((id.term, operation));
                 }
                 Err(error) => {
+                    let transferring = matches!(error, ProposeError::Transferring { .. });
                     sometimes!(
                         self.probes,
-                        CommandRefusedInTransfer if matches!(error, ProposeError::Transferring { .. }),
+                        CommandRefusedInTransfer if transferring,
                         CommandBusy if error == ProposeError::Busy,
                     );
                     let leader = match error {

@@ -190,8 +190,8 @@ impl Cluster {
         if self.members[at].is_up() { self.catch_up(at) } else { Ok(()) }
     }
 
-    /// Acknowledges a write that is durable, after which `others` of the same sync follow, and sends
-    /// what waited for it.
+    /// Acknowledges a write that is durable, after which `others` of the same sync follow, and
+    /// sends what waited for it.
     fn finish_write(&mut self, at: usize, write: Write, others: usize) -> Verdict {
         let member = &mut self.members[at];
         self.oracles.durable(member.id, &member.disk)?;

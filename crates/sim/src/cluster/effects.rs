@@ -1,14 +1,14 @@
-//! What a process does with the effects that its core hands out, and what its service makes of them.
+//! What a process does with the effects that its core hands out, and what its service makes of it.
 
 use raft::{
-    Effects, Entry, Index, Input, MemberId, ReadFailure, ReadOutcome, Snapshot, SnapshotRequest,
-    Term,
+    Effects, Entry, Index, Input, MemberId, Payload, ReadFailure, ReadOutcome, Snapshot,
+    SnapshotRequest, Term,
 };
 
 use super::Cluster;
 use crate::checker::Verdict;
 use crate::event::Happening;
-use crate::machine::{Applied, Machine};
+use crate::machine::{Applied, Command, Machine};
 use crate::options::Fault;
 use crate::probe::sometimes;
 use crate::workload::Ending;
@@ -148,6 +148,10 @@ impl Cluster {
             let sum = process.machine.sum();
             let waiting = process.take_proposals(entry.index);
             self.oracles.applied(id, &entry, sum)?;
+            if let (Payload::Command(bytes), Some(applied)) = (&entry.payload, applied) {
+                let command = Command::decode(bytes).expect("it was applied");
+                self.workload.applied(command.operation, self.now, applied);
+            }
             self.answer_proposals(&entry, applied, waiting);
         }
         let index = self.members[at].process().machine.applied();

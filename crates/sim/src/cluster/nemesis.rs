@@ -91,7 +91,7 @@ impl Cluster {
     fn victim(&mut self) -> usize {
         let len = self.members.len();
         match self.leader() {
-            Some(leader) if self.nemesis.random.chance(400) => leader,
+            Some(leader) if self.nemesis.random.chance(self.options.nemesis.leaders) => leader,
             Some(_) | None => self.nemesis.random.place(len),
         }
     }
