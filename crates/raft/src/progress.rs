@@ -189,8 +189,8 @@ impl Progress {
     }
 
     /// Records that the image that was asked for could not be made or delivered. The answer to a
-    /// heartbeat has another one asked for: not sooner, or a service that fails at once would be kept
-    /// busy.
+    /// heartbeat has another one asked for: not sooner, or a service that fails at once would be
+    /// kept busy.
     pub(crate) fn on_snapshot_failed(&mut self) {
         if let State::Snapshot { .. } = self.state {
             self.next = self.matched.next();

@@ -4,13 +4,13 @@
 //! Each member has a lane, from left to right as time passes: a band for its role and term, and
 //! below it how far its log has come. Messages are arrows from lane to lane. The page draws on a
 //! canvas and zooms from minutes to single steps; it can list, filter and follow up events, and its
-//! address holds what is in view (`#theme=dark&from=1000&to=9000&kinds=all&event=17&list=off`, times
-//! in microseconds), so that a link can be passed on.
+//! address holds what is in view (`#theme=dark&from=1000&to=9000&kinds=all&event=17&list=off`,
+//! times in microseconds), so that a link can be passed on.
 //!
-//! The parts of the page stand in `html/`: its skeleton `page.html`, its style, and scripts that need
-//! no build. [`render`] puts them together with the trace as JSON. An element `report` holds what the
-//! page tells about itself: how many messages it has and has drawn, what is under the pointer, and
-//! whether a script failed. Tests in a real browser read that.
+//! The parts of the page stand in `html/`: its skeleton `page.html`, its style, and scripts that
+//! need no build. [`render`] puts them together with the trace as JSON. An element `report` holds
+//! what the page tells about itself: how many messages it has and has drawn, what is under the
+//! pointer, and whether a script failed. Tests in a real browser read that.
 
 use crate::trace::Trace;
 

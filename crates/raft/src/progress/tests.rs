@@ -86,7 +86,8 @@ impl Pair {
                 self.link.push(Said::Accepted(last));
             }
             Said::Append { prev, .. } => {
-                // The hint may be too low, if terms do not tell better, but never below what agrees.
+                // The hint may be too low, if terms do not tell better, but never below what
+                // agrees.
                 let above = u32::try_from(prev.0 - self.agreed.0).unwrap();
                 let agreement = Index(self.agreed.0 + u64::from(random.draw_below(above)));
                 self.link.push(Said::Rejected { prev, agreement });
