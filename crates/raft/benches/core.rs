@@ -16,7 +16,8 @@ use raft::{
 const ROUNDS: usize = 7;
 const ROUND_TIME: Duration = Duration::from_millis(400);
 const COMMAND_BYTES: usize = 256;
-/// The service makes an image each time it has applied this many entries, so that the log stays short.
+/// The service makes an image each time it has applied this many entries, so that the log stays
+/// short.
 const IMAGE_ENTRIES: u64 = 20_000;
 
 /// A cluster in which every message arrives and every write is durable at once.

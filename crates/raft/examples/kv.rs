@@ -133,8 +133,8 @@ impl Member {
     }
 }
 
-/// Asks one member after another until one has the answer. Putting the same value twice is harmless,
-/// or the client would have to stop at the first silence.
+/// Asks one member after another until one has the answer. Putting the same value twice is
+/// harmless, or the client would have to stop at the first silence.
 fn ask(
     members: &BTreeMap<MemberId, Sender<Event>>,
     event: impl Fn(Sender<Answer>) -> Event,
