@@ -40,7 +40,6 @@ probes! {
     StaleAppendAnswered "A leader of the past was told so.",
     EntryReplaced "An entry was replaced.",
     EntriesReplacedMany "More than three entries were replaced at once.",
-    FigureEight "An entry was on the disks of a majority, not committed, and replaced.",
     EarlierTermCommitted "Entries of an earlier term were committed with one of the own.",
     CommitAheadOfDisk "A member applied entries that were not on its disk.",
     AppendRejected "An append was rejected.",

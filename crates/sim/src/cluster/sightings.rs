@@ -178,15 +178,10 @@ impl Cluster {
     }
 
     fn see_log(&mut self, before: &Status, now: &Status, effects: &Effects, learnt: &Learnt) {
-        let majority_held = learnt.replaced.iter().any(|id| {
-            let holds = |other: MemberId| self.member(other).is_some_and(|m| m.disk.holds(*id));
-            crate::checker::durability::is_quorum(&before.membership, holds)
-        });
         sometimes!(
             self.probes,
             EntryReplaced if !learnt.replaced.is_empty(),
             EntriesReplacedMany if learnt.replaced.len() > 3,
-            FigureEight if majority_held,
             ConfigurationReplaced if learnt.configuration_replaced,
             EarlierTermCommitted if learnt.committed_earlier_term,
             CommitAheadOfDisk if effects.apply.last().is_some_and(|e| e.index > now.durable),
