@@ -198,14 +198,18 @@ impl Log {
         configurations.any(|(_, membership)| membership.is_voter(id))
     }
 
-    /// What an image at `index` must carry; `None` if that is not committed or too long ago.
+    /// What an image at `index` must carry; `None` if that is not committed, too long ago, or from
+    /// before the first configuration that this member has heard of: one that joined a cluster knows
+    /// none until the log tells it.
     pub(crate) fn snapshot_meta(&self, index: Index) -> Option<SnapshotMeta> {
         if index > self.committed {
             return None;
         }
         let term = self.term_at(index)?;
         let (_, membership) = self.configurations.iter().rev().find(|(from, _)| *from <= index)?;
-        Some(SnapshotMeta { id: EntryId { index, term }, membership: membership.clone() })
+        let is_known = !membership.incoming().is_empty();
+        let meta = SnapshotMeta { id: EntryId { index, term }, membership: membership.clone() };
+        is_known.then_some(meta)
     }
 
     // === Growing ===

@@ -43,8 +43,9 @@ impl Raft {
         self.core.log.iter()
     }
 
-    /// What an image of the service at `index` must carry; `None` if `index` is not committed, or
-    /// lies before the service's latest image.
+    /// What an image of the service at `index` must carry; `None` if no image can be made there:
+    /// if `index` is not committed, lies before the service's latest image, or before the first
+    /// configuration that a member which joined the cluster has heard of.
     #[must_use]
     pub fn snapshot_meta(&self, index: Index) -> Option<SnapshotMeta> {
         self.core.log.snapshot_meta(index)

@@ -1,10 +1,11 @@
 //! Images instead of old log: §7 and Figure 13, without the rules about pieces: an image is one
 //! message, and how its bytes travel is the driver's business.
 
+use bytes::Bytes;
 use raft::membership::Change;
 use raft::{
-    Body, Campaign, Config, EntryId, Index, Input, MemberId, Membership, Payload, ProgressKind,
-    RoleKind, SnapshotRequest,
+    Body, Campaign, Config, Entry, EntryId, Index, Input, MemberId, Membership, MembershipChange,
+    Payload, ProgressKind, RoleKind, Round, SnapshotRequest, Term,
 };
 use sim::stage::{Kind, Stage, any, kind, link};
 
@@ -47,6 +48,23 @@ fn image_of_what_is_not_committed_cannot_be_described() {
     one.hear(2, 1, append(EntryId::ZERO, &[1, 1, 1], 2));
     assert!(one.raft.snapshot_meta(Index(2)).is_some(), "what is committed can be");
     assert_eq!(one.raft.snapshot_meta(Index(3)), None);
+}
+
+/// §7: an image carries the configuration, so that a member which joined a cluster makes none from
+/// before the first configuration that the log has told it.
+#[test]
+fn image_from_before_the_first_known_configuration_cannot_be_described() {
+    let config = Config::new(MemberId(1), 1);
+    let mut one = One::start(config, disk(&Membership::default(), 0, &[]));
+    one.hear(2, 1, append(EntryId::ZERO, &[1, 1], 2));
+    assert_eq!(one.raft.snapshot_meta(Index(2)), None);
+    let change = MembershipChange { membership: voters(3), context: Bytes::new() };
+    let joined = Entry { index: Index(3), term: Term(1), payload: Payload::Membership(change) };
+    let (prev, commit, round) = (id(2, 1), Index(3), Round::ZERO);
+    one.hear(2, 1, Body::AppendEntries { prev, entries: vec![joined], commit, round });
+    let meta = one.raft.snapshot_meta(Index(3)).expect("it knows the cluster now");
+    assert_eq!(meta.membership, voters(3));
+    assert_eq!(one.raft.snapshot_meta(Index(2)), None);
 }
 
 /// §7: an image carries index and term of its last entry, and the configuration as of that entry.

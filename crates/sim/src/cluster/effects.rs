@@ -240,8 +240,8 @@ impl Cluster {
         if process.imaging || process.machine.applied() <= newest {
             return;
         }
+        let Some(image) = image_of(process) else { return };
         process.imaging = true;
-        let image = image_of(process);
         let delay = 1 + member.random.exponential(latency);
         self.queue.push(self.now + delay, Happening::ImageMade { member: at, life, image });
     }
@@ -275,14 +275,21 @@ impl Cluster {
         let base = member.process().core.status().base.index;
         let stored = member.disk.image().clone();
         let reaches = stored.meta.id.index >= base && stored.meta.id.index > Index::ZERO;
-        let snapshot =
-            if reaches && member.random.chance(500) { stored } else { image_of(member.process()) };
-        self.input(at, Input::SnapshotReady { to, snapshot })
+        let snapshot = if reaches && member.random.chance(500) {
+            Some(stored)
+        } else {
+            image_of(member.process())
+        };
+        match snapshot {
+            Some(snapshot) => self.input(at, Input::SnapshotReady { to, snapshot }),
+            None => self.input(at, Input::SnapshotFailed { to }),
+        }
     }
 }
 
-fn image_of(process: &crate::member::Process) -> Snapshot {
-    let index = process.machine.applied();
-    let meta = process.core.snapshot_meta(index).expect("what is applied is in the log");
-    Snapshot { meta, data: process.machine.encode() }
+/// What the service can make an image of now; `None` if the member does not know yet who its cluster
+/// is.
+fn image_of(process: &crate::member::Process) -> Option<Snapshot> {
+    let meta = process.core.snapshot_meta(process.machine.applied())?;
+    Some(Snapshot { meta, data: process.machine.encode() })
 }
