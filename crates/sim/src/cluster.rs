@@ -81,7 +81,7 @@ impl Cluster {
             members: Vec::new(),
             network: Network::new(options.network.clone(), random("network")),
             oracles: Oracles::new(options.core.clone()),
-            workload: Workload::new(options.workload.clone(), random("workload")),
+            workload: Workload::new(options.workload.clone(), options.voters, random("workload")),
             nemesis: Nemesis::new(random("nemesis")),
             rescue: None,
             sightings: Sightings::default(),

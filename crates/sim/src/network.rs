@@ -122,7 +122,8 @@ impl Network {
 
     // === Faults ===
 
-    /// Falls apart; returns the directions that carry nothing from now on.
+    /// Falls apart, with the members in this order; returns the directions that carry nothing from
+    /// now on.
     pub(crate) fn part(
         &mut self,
         members: &[u64],
@@ -130,9 +131,7 @@ impl Network {
         symmetry: Symmetry,
         random: &mut Random,
     ) -> &[(u64, u64)] {
-        let mut members = members.to_vec();
-        random.shuffle(&mut members);
-        self.broken = cut(&members, mode, random);
+        self.broken = cut(members, mode, random);
         if symmetry == Symmetry::Both {
             let back: Vec<_> = self.broken.iter().map(|(from, to)| (*to, *from)).collect();
             self.broken.extend(back);

@@ -158,8 +158,10 @@ pub struct WorkloadOptions {
     pub mix: [u32; 3],
     /// How many bytes are added to a command.
     pub padding: usize,
-    /// How often a client asks any member, instead of the leader that it knows.
+    /// How often a client asks any member, instead of the one that it usually asks.
     pub wandering: u32,
+    /// How many clients always ask the same member, whoever leads.
+    pub pinned: u32,
 }
 
 macro_rules! faults {
@@ -192,6 +194,7 @@ faults! {
     Crash "crash" "A member's process dies.",
     EffectCrash "effect-crash" "A member's process dies while it does what its core asks for.",
     PowerCut "power-cut" "All members die together.",
+    Bounce "bounce" "All members but the leader die and start again at once, some to campaign.",
     LostWrites "lost-writes" "A crash loses what was not synced.",
     TornWrites "torn-writes" "A crash leaves a part of a write.",
     Pause "pause" "A member's process stands still.",
@@ -229,6 +232,16 @@ impl Options {
             // that costs a run more than it shows.
             core.inflight_messages_max = core.inflight_messages_max.min(INFLIGHT_UNORDERED_MAX);
         }
+        let mut workload = WorkloadOptions::draw(&mut random, election);
+        let mut nemesis = NemesisOptions::draw(&mut random, election);
+        if core.read_confirmation != ReadConfirmation::Quorum && random.chance(500) {
+            // Leases are about what a leader that is cut off answers: somebody must ask it.
+            workload.mix = [4, 1, 0];
+            workload.think_mean = 1 + election / 20;
+            workload.pinned = 600;
+            nemesis.leaders = 900;
+            nemesis.weights.extend([(8, Fault::Partition), (2, Fault::Bounce)]);
+        }
         Options {
             seed,
             voters: random.weighted(&[(1, 1), (10, 3), (7, 5), (2, 7)]),
@@ -238,8 +251,8 @@ impl Options {
             disk: DiskOptions::draw(&mut random, election),
             clock: ClockOptions::draw(&mut random, tick, &core),
             service: ServiceOptions::draw(&mut random, election),
-            nemesis: NemesisOptions::draw(&mut random, election),
-            workload: WorkloadOptions::draw(&mut random, election),
+            nemesis,
+            workload,
             core,
         }
     }
@@ -266,6 +279,7 @@ impl Options {
             | Fault::Crash
             | Fault::EffectCrash
             | Fault::PowerCut
+            | Fault::Bounce
             | Fault::Pause
             | Fault::Stall
             | Fault::Membership
@@ -291,6 +305,7 @@ impl Options {
             | Fault::Crash
             | Fault::EffectCrash
             | Fault::PowerCut
+            | Fault::Bounce
             | Fault::Pause
             | Fault::Stall
             | Fault::Membership
@@ -395,7 +410,7 @@ impl NemesisOptions {
                     Fault::Membership => 6,
                     Fault::Pause | Fault::Stall | Fault::Clog => 4,
                     Fault::Transfer | Fault::Nudge => 4,
-                    Fault::PowerCut | Fault::Image => 2,
+                    Fault::PowerCut | Fault::Bounce | Fault::Image => 2,
                     Fault::Loss
                     | Fault::Duplication
                     | Fault::Stragglers
@@ -431,6 +446,7 @@ impl WorkloadOptions {
             mix: random.weighted(&[(3, [2, 2, 1]), (1, [0, 1, 0]), (2, [5, 1, 1]), (1, [1, 1, 4])]),
             padding: random.weighted(&[(3, 0), (1, 100)]),
             wandering: random.weighted(&[(2, 100), (2, 400), (1, 1000)]),
+            pinned: random.weighted(&[(2, 0), (2, 300), (1, 700)]),
         }
     }
 }

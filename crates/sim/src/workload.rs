@@ -48,11 +48,22 @@ struct Record {
     state: State,
 }
 
+/// Whom a client asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Loyalty {
+    /// Whoever leads, as far as it knows.
+    ToLeader,
+    /// One member, whoever leads.
+    ToMember,
+}
+
 /// One client.
 #[derive(Clone, Debug)]
 struct Client {
     /// The member that it asks first, unless it wanders.
     favourite: u64,
+    /// Whether it asks that one whoever leads.
+    loyalty: Loyalty,
     waits_for: Option<u64>,
 }
 
@@ -74,9 +85,15 @@ pub(crate) struct Workload {
 }
 
 impl Workload {
-    pub(crate) fn new(options: WorkloadOptions, random: Random) -> Workload {
-        let client = Client { favourite: 1, waits_for: None };
-        let clients = vec![client; usize::try_from(options.clients).expect("few clients")];
+    /// The clients of a cluster with so many voters.
+    pub(crate) fn new(options: WorkloadOptions, voters: u64, mut random: Random) -> Workload {
+        let clients = (0..options.clients)
+            .map(|_| {
+                let is_pinned = random.chance(options.pinned);
+                let loyalty = if is_pinned { Loyalty::ToMember } else { Loyalty::ToLeader };
+                Client { favourite: random.between(1, voters), loyalty, waits_for: None }
+            })
+            .collect();
         Workload {
             options,
             random,
@@ -155,8 +172,10 @@ impl Workload {
     pub(crate) fn learn_leader(&mut self, operation: u64, leader: Option<u64>, members: u64) {
         let client = self.record(operation).client;
         let Some(client) = client.checked_sub(1) else { return };
-        let favourite = leader.unwrap_or_else(|| self.random.between(1, members));
-        self.clients[usize::try_from(client).expect("few clients")].favourite = favourite;
+        let client = &mut self.clients[usize::try_from(client).expect("few clients")];
+        if client.loyalty == Loyalty::ToLeader {
+            client.favourite = leader.unwrap_or_else(|| self.random.between(1, members));
+        }
     }
 
     /// An operation has ended at `now`. Returns the client to which that is news.
@@ -278,7 +297,7 @@ mod tests {
 
     fn workload() -> Workload {
         let options = WorkloadOptions { mix: [0, 1, 0], ..Options::draw(1).workload };
-        Workload::new(options, Random::new(1))
+        Workload::new(options, 3, Random::new(1))
     }
 
     #[test]

@@ -22,8 +22,18 @@ impl Cluster {
 
     pub(super) fn part(&mut self) {
         self.strike(Fault::Partition);
-        let ids = self.ids();
+        let mut ids = self.ids();
+        let leader = self.leader();
         let random = &mut self.nemesis.random;
+        random.shuffle(&mut ids);
+        // Who is alone, or at the end of a chain, is the first.
+        if let Some(leader) = leader
+            && random.chance(self.options.nemesis.leaders)
+        {
+            let id = self.members[leader].id.0;
+            ids.retain(|other| *other != id);
+            ids.insert(0, id);
+        }
         let mode = random.pick(&Mode::ALL).expect("there are some");
         let symmetry = random.weighted(&[(2, Symmetry::Both), (1, Symmetry::OneWay)]);
         let broken = self.network.part(&ids, mode, symmetry, random).to_vec();
@@ -149,6 +159,28 @@ impl Cluster {
         self.input_nothing(at)
     }
 
+    /// All members but the leader die and start again at once, some of them to campaign; the leader
+    /// may notice nothing.
+    pub(super) fn bounce(&mut self) -> Verdict {
+        self.strike(Fault::Bounce);
+        if self.nemesis.random.chance(500) {
+            self.part();
+        }
+        let leader = self.leader();
+        for at in (0..self.members.len()).filter(|at| Some(*at) != leader) {
+            if self.nemesis.random.chance(800) && self.members[at].is_running() {
+                self.crash(at);
+                self.start(at)?;
+            }
+        }
+        for at in (0..self.members.len()).filter(|at| Some(*at) != leader) {
+            if self.nemesis.random.chance(400) {
+                self.input(at, Input::Campaign)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Tells a member something that it need not have been told.
     pub(super) fn nudge(&mut self, at: usize) -> Verdict {
         let Some(other) = self.other(at) else { return Ok(()) };
@@ -161,13 +193,16 @@ impl Cluster {
             1 => self.input(at, Input::Unreachable(other)),
             2 => self.input(at, Input::Paused),
             _ => {
-                // Several hear at once that the connections to the leader broke.
+                // Several hear at once that the connections to the leader broke, which may be so.
+                if self.nemesis.random.chance(300) {
+                    self.part();
+                }
                 for at in 0..self.members.len() {
                     if self.nemesis.random.chance(600) {
                         self.input(at, Input::ForgetLeader)?;
                     }
                 }
-                Ok(())
+                self.input(at, Input::Campaign)
             }
         }
     }

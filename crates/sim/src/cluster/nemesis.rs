@@ -62,6 +62,7 @@ impl Cluster {
                     self.crash_for_a_while(at);
                 }
             }
+            Fault::Bounce => return self.bounce(),
             Fault::Pause => {
                 self.strike(fault);
                 self.pause(victim);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use raft::{MemberId, Membership, Payload, RoleKind, Status};
+use raft::{Index, MemberId, Membership, Payload, RoleKind, Status};
 
 use super::{Cluster, place};
 use crate::checker::Verdict;
@@ -161,14 +161,46 @@ impl Cluster {
     }
 
     /// Runs until the demand is met, or the time is over.
+    ///
+    /// Who lags far behind and is sent little at a time may need longer: it has the time as long as
+    /// it gets on with what was there when the time was over.
     pub(super) fn run_rescue(&mut self) -> Verdict {
-        let end = self.now + TIMEOUTS * self.options.election_timeout_max();
-        while self.now < end && !self.rescue.as_ref().is_some_and(|rescue| rescue.done) {
-            self.run_until(end.min(self.now + LOOK_INTERVAL))?;
+        let timeout = self.options.election_timeout_max();
+        self.run_rescue_until(self.now + TIMEOUTS * timeout)?;
+        let last = self.statuses().iter().map(|status| status.last.index).max().unwrap_or_default();
+        let mut reached = None;
+        while !self.is_rescued() {
+            let got_to = Some(self.reached(last));
+            if got_to == reached {
+                break;
+            }
+            reached = got_to;
+            self.run_rescue_until(self.now + timeout)?;
         }
         let statuses = self.statuses();
         let rescue = self.rescue.as_ref().expect("it has begun");
         rescue.demand.verdict(&statuses)
+    }
+
+    fn is_rescued(&self) -> bool {
+        self.rescue.as_ref().is_some_and(|rescue| rescue.done)
+    }
+
+    fn run_rescue_until(&mut self, end: u64) -> Verdict {
+        while self.now < end && !self.is_rescued() {
+            self.run_until(end.min(self.now + LOOK_INTERVAL))?;
+        }
+        Ok(())
+    }
+
+    /// How far the healed members have come with the log up to `last`, all together.
+    fn reached(&self, last: Index) -> u64 {
+        let statuses = self.statuses();
+        let healed = statuses.iter().filter(|status| {
+            let rescue = self.rescue.as_ref();
+            rescue.is_some_and(|rescue| rescue.demand.healed.contains(&status.id))
+        });
+        healed.map(|status| status.durable.min(last).0 + status.applied.min(last).0).sum()
     }
 
     fn statuses(&self) -> Vec<Status> {
