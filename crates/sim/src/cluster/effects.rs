@@ -287,8 +287,8 @@ impl Cluster {
     }
 }
 
-/// What the service can make an image of now; `None` if the member does not know yet who its cluster
-/// is.
+/// What the service can make an image of now; `None` if the member does not know yet who its
+/// cluster is.
 fn image_of(process: &crate::member::Process) -> Option<Snapshot> {
     let meta = process.core.snapshot_meta(process.machine.applied())?;
     Some(Snapshot { meta, data: process.machine.encode() })
