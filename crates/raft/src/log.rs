@@ -199,8 +199,8 @@ impl Log {
     }
 
     /// What an image at `index` must carry; `None` if that is not committed, too long ago, or from
-    /// before the first configuration that this member has heard of: one that joined a cluster knows
-    /// none until the log tells it.
+    /// before the first configuration that this member has heard of: one that joined a cluster
+    /// knows none until the log tells it.
     pub(crate) fn snapshot_meta(&self, index: Index) -> Option<SnapshotMeta> {
         if index > self.committed {
             return None;

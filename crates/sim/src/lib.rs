@@ -58,6 +58,7 @@ mod clock;
 mod cluster;
 mod disk;
 mod event;
+pub mod explore;
 pub mod html;
 pub mod linearizability;
 mod machine;

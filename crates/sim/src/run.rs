@@ -71,7 +71,7 @@ pub fn run_seed(seed: u64, record: Record) -> Outcome {
     run(&Options::draw(seed), record)
 }
 
-fn panicked(payload: &(dyn Any + Send)) -> Violation {
+pub(crate) fn panicked(payload: &(dyn Any + Send)) -> Violation {
     let text = payload
         .downcast_ref::<String>()
         .cloned()

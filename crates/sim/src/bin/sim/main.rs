@@ -4,6 +4,7 @@ mod args;
 mod many;
 mod one;
 mod report;
+mod small;
 
 use std::process::ExitCode;
 
@@ -17,12 +18,15 @@ usage: sim --seed S [--without FAULT,…] [--milliseconds N] [--html FILE] [--tr
        sim smoke
        sim hunt --from SEED --seeds-max N
        sim script FILE --html FILE
+       sim explore [--terms N] [--entries N] [--changes N] [--crashes N] [--heartbeats N]
+                   [--writes later] [--states-max N]
 
 --seed     runs one seed; a failing one is shown with what is left when it is made smaller
 --minutes  runs many seeds, and fails unless every probe is hit
 smoke      runs 2,000 known seeds and some that nobody has run before
 hunt       runs seeds until one fails
-script     runs a script of a stage and draws it";
+script     runs a script of a stage and draws it
+explore    looks at everything that can happen in a small cluster";
 
 fn main() -> ExitCode {
     sim::run::catch_panics();
@@ -54,6 +58,7 @@ fn run(words: Vec<String>) -> Result<ExitCode> {
             let file = args.take_rest()?;
             one::script(&file, html.as_deref())
         }
+        Some("explore") => small::run(args),
         Some(other) => bail!("there is no command `{other}`\n{USAGE}"),
         None => {
             if let Some(minutes) = args.take_number("--minutes")? {
