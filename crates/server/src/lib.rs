@@ -1,0 +1,1 @@
+//! The process: services, peers, TLS, flags, metrics. Asynchronous code begins here.
