@@ -9,6 +9,7 @@ mod command;
 mod mutants;
 mod simulator;
 mod tidy;
+mod tools;
 mod workspace;
 
 use std::process::ExitCode;
@@ -32,6 +33,8 @@ usage: cargo xtask COMMAND
   mutants --build       only make the copy and build it
   mutants --run NAME [ARGS…]
                         run the simulator with the bug NAME planted; ARGS go to it
+  tools [NAME…]         real etcd, etcdctl, etcdutl and etcd's benchmark, built into a cache; see
+                        `cargo xtask tools --help`
   help                  this text
 ";
 
@@ -55,13 +58,14 @@ fn dispatch(words: Vec<String>) -> Result<ExitCode> {
         "tidy" => tidy::run(&Workspace::find()?, args),
         "sim" => simulator::run(&Workspace::find()?, args),
         "mutants" => mutants::run(&Workspace::find()?, args),
+        "tools" => tools::run(args),
         "help" | "--help" | "-h" => {
             print!("{HELP}");
             Ok(ExitCode::SUCCESS)
         }
         unknown => bail!(
-            "unknown command `{unknown}`; known are ci, test, tidy, sim, mutants, help \
-             (`cargo xtask help` says what they do)"
+            "unknown command `{unknown}`; known are ci, test, tidy, sim, mutants, tools, \
+             help (`cargo xtask help` says what they do)"
         ),
     }
 }
