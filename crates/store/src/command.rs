@@ -24,7 +24,8 @@ pub enum Command {
     DeleteRange(DeleteRange),
     /// Compares, and then does one of two lists of operations, under one revision.
     Txn(Txn),
-    /// Compacts the history up to a revision; zero and less are refused as etcd does.
+    /// Compacts the history up to a revision. As in etcd, zero is taken of a store that was never
+    /// compacted, and less than zero is refused as compacted.
     Compact {
         /// The last revision that can still be read at.
         revision: i64,

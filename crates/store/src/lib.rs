@@ -1,9 +1,11 @@
 //! The replicated machine: takes commands in order, and gives the same answers on every member.
 
+mod codec;
 mod command;
 mod members;
 mod response;
 
+pub use codec::DecodeError;
 pub use command::{
     AlarmAction, AlarmKind, Command, CommandId, Compare, CompareResult, CompareWith, DeleteRange,
     MembershipContext, Operation, Order, Put, Range, Target, Txn,

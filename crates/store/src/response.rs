@@ -99,6 +99,9 @@ pub enum Rejection {
     /// A transaction puts one key twice, or puts and deletes it, in one branch.
     #[error("a key is written twice in one transaction")]
     DuplicateKey,
+    /// A transaction has more operations than are allowed, or nests too deeply.
+    #[error("the transaction has too many operations")]
+    TooManyOperations,
     /// The revision is compacted.
     #[error("the revision is compacted")]
     Compacted,
@@ -123,6 +126,9 @@ pub enum Rejection {
     /// There is no such member.
     #[error("there is no such member")]
     MemberNotFound,
+    /// There is such a member already.
+    #[error("there is such a member already")]
+    MemberExists,
     /// Another member has one of these peer URLs.
     #[error("another member has one of these peer URLs")]
     PeerUrlExists,
