@@ -1,6 +1,6 @@
 //! What a replica wants done, and what it answers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use mvcc::View;
@@ -53,6 +53,8 @@ pub struct Published {
     pub membership: Arc<Membership>,
     /// Names and addresses of the members.
     pub members: Arc<BTreeMap<u64, MemberAttributes>>,
+    /// The IDs of members that were removed, which never come back.
+    pub removed: Arc<BTreeSet<u64>>,
     /// Alarms that are raised.
     pub alarms: Arc<Vec<(u64, AlarmKind)>>,
     /// The version that the cluster can speak, `X.Y.Z`; empty before the first leader says so.
@@ -138,6 +140,15 @@ pub enum MembershipRefusal {
     /// Another change is under way; it was not waited for any longer.
     #[error("another change is under way")]
     Pending,
+    /// There may be no more learners.
+    #[error("there may be no more learners")]
+    TooManyLearners,
+    /// Another member has one of the peer URLs.
+    #[error("another member has one of these peer URLs")]
+    PeerUrlExists,
+    /// The changes are none, or contradict each other.
+    #[error("the changes are none, or contradict each other")]
+    Contradictory,
 }
 
 /// Why leadership was not handed over.
