@@ -10,8 +10,9 @@ const PRIMES: [u64; 5] = [
     0x27D4_EB2F_1656_67C5,
 ];
 
-/// Returns the hash of `bytes`. A chain is made by giving the hash so far as the seed.
-pub(crate) fn hash(bytes: &[u8], seed: u64) -> u64 {
+/// Returns the hash (XXH64) of `bytes`, for checksums and for comparing members. A chain is made by
+/// giving the hash so far as the seed.
+pub fn hash(bytes: &[u8], seed: u64) -> u64 {
     let mut stripes = bytes.chunks_exact(32);
     let mut sum = if bytes.len() < 32 {
         seed.wrapping_add(PRIMES[4])

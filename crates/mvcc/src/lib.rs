@@ -96,6 +96,7 @@ mod watch;
 
 pub use checkpoint::{Checkpoint, LoadError, Loader};
 pub use compaction::{CompactError, Progress};
+pub use hash::hash;
 pub use key_range::KeyRange;
 pub use range::{Answer, Filter, RangeRequest, RangeResult, SortOrder, SortTarget};
 pub use recent::RecentViews;
