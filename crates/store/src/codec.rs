@@ -64,8 +64,9 @@ mod write;
 use bytes::Bytes;
 use thiserror::Error;
 
-use self::read::Reader;
-pub(crate) use self::read::{Envelope, PutRef};
+use self::read::Envelope;
+pub(crate) use self::read::{PutRef, Reader};
+pub(crate) use self::write::{alarm_kind, bytes, length, texts};
 use crate::command::{Command, CommandId, MembershipContext};
 
 /// The format that is written, and the only one that is known.

@@ -139,3 +139,24 @@ pub enum Rejection {
     #[error("there is no downgrade to take back")]
     NoDowngrade,
 }
+
+impl TxnResponse {
+    /// Tells whether the transaction has changed anything, and so has a revision of its own.
+    pub fn has_changed(&self) -> bool {
+        self.responses.iter().any(OperationResponse::has_changed)
+    }
+}
+
+impl OperationResponse {
+    /// Tells whether the operation has changed anything. From the first in a transaction that has
+    /// on, the answers to its operations bear the transaction's own revision; before it, the one
+    /// before that.
+    pub fn has_changed(&self) -> bool {
+        match self {
+            OperationResponse::Range(_) => false,
+            OperationResponse::Put(_) => true,
+            OperationResponse::DeleteRange(deleted) => deleted.deleted != 0,
+            OperationResponse::Txn(txn) => txn.has_changed(),
+        }
+    }
+}

@@ -372,7 +372,7 @@ impl<'a> Reader<'a> {
         self.bytes.len() - self.at
     }
 
-    fn unknown(&self, what: &'static str, found: impl Into<u64>) -> DecodeError {
+    pub(crate) fn unknown(&self, what: &'static str, found: impl Into<u64>) -> DecodeError {
         DecodeError::Unknown { what, found: found.into(), at: self.at }
     }
 }

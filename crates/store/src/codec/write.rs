@@ -250,7 +250,7 @@ fn unsigned(out: &mut Vec<u8>, number: u64) {
     out.extend_from_slice(&number.to_le_bytes());
 }
 
-fn length(out: &mut Vec<u8>, length: usize) {
+pub(crate) fn length(out: &mut Vec<u8>, length: usize) {
     let length = u32::try_from(length).expect("a command is shorter than 4 GiB");
     out.extend_from_slice(&length.to_le_bytes());
 }

@@ -1,0 +1,1 @@
+//! Leases against plain maps.
