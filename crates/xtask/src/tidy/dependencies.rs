@@ -40,6 +40,7 @@ const ALLOWED: &[Allowed] = &[
     Allowed { name: "operator", workspace: &["etcd-api"], outside: Outside::Any },
     Allowed { name: "sim", workspace: &["raft", "replica", "disk"], outside: Outside::Blocking },
     Allowed { name: "xtask", workspace: &[], outside: Outside::Blocking },
+    Allowed { name: "load", workspace: &[], outside: Outside::Blocking },
     Allowed { name: "tests", workspace: &["etcd-api"], outside: Outside::Any },
 ];
 
