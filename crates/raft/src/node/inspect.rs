@@ -1,8 +1,9 @@
 //! What a member tells about itself.
 
+use crate::membership::Membership;
 use crate::node::{Raft, Role};
 use crate::status::{MemberStatus, RoleKind, Status};
-use crate::types::{Entry, Index, MemberId, SnapshotMeta, Term};
+use crate::types::{Entry, EntryId, Index, MemberId, SnapshotMeta, Term};
 
 impl Raft {
     /// This member's ID.
@@ -36,6 +37,24 @@ impl Raft {
             Role::PreCandidate(_) | Role::Candidate(_) => None,
             Role::Leader(_) => Some(self.core.id()),
         }
+    }
+
+    /// The configuration in force.
+    #[must_use]
+    pub fn membership(&self) -> &Membership {
+        self.core.log.membership()
+    }
+
+    /// The last entry of its log.
+    #[must_use]
+    pub fn last(&self) -> EntryId {
+        self.core.log.last()
+    }
+
+    /// Up to where it knows the log to be committed.
+    #[must_use]
+    pub fn committed(&self) -> Index {
+        self.core.log.committed()
     }
 
     /// The log since the last trim.
