@@ -21,9 +21,7 @@ use raft::{
 use replica::{ForwardRefusal, LeaseLife, LeaseQuestionKind, MembershipRefusal, PeerMessage};
 use store::{CommandId, MembershipContext};
 
-use super::bytes::{
-    Reader, WireError, put_bytes, put_i64, put_list, put_u8, put_u64,
-};
+use super::bytes::{Reader, WireError, put_bytes, put_i64, put_list, put_u8, put_u64};
 
 /// The longest body of a frame: a batch of appended entries, or one entry that is larger.
 pub(crate) const BODY_BYTES_MAX: usize = 512 << 20;
@@ -120,10 +118,7 @@ pub(crate) fn message(body: Bytes) -> Result<PeerMessage, WireError> {
     let mut from = Reader::new(body);
     let message = match from.u8()? {
         1 => PeerMessage::Raft(raft_message(&mut from)?),
-        2 => PeerMessage::Forward {
-            term: Term(from.u64()?),
-            commands: from.list(Reader::bytes)?,
-        },
+        2 => PeerMessage::Forward { term: Term(from.u64()?), commands: from.list(Reader::bytes)? },
         3 => PeerMessage::ForwardChange {
             term: Term(from.u64()?),
             id: CommandId { origin: from.u64()?, sequence: from.u64()? },
@@ -365,9 +360,9 @@ fn raft_message(from: &mut Reader) -> Result<Message, WireError> {
             round: Round(from.u64()?),
         },
         6 => Body::AppendResponse { round: Round(from.u64()?), outcome: outcome(from)? },
-        7 => Body::InstallSnapshot {
-            snapshot: Snapshot { meta: meta(from)?, data: from.bytes()? },
-        },
+        7 => {
+            Body::InstallSnapshot { snapshot: Snapshot { meta: meta(from)?, data: from.bytes()? } }
+        }
         8 => Body::TimeoutNow,
         9 => Body::ReadIndex { nonce: from.u64()? },
         10 => Body::ReadIndexResponse { nonce: from.u64()?, index: Index(from.u64()?) },

@@ -1,0 +1,11 @@
+//! The running member: what drives the replica, and the door to it.
+
+mod birth;
+mod driver;
+mod handle;
+mod inbox;
+
+pub(crate) use birth::{Birth, birth};
+pub(crate) use driver::{Driver, Exit};
+pub(crate) use handle::Shared;
+pub use handle::{Executed, Handle, Identity};

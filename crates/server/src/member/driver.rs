@@ -1,0 +1,186 @@
+//! What turns the replica: gives it what has happened, and does what it asks for.
+//!
+//! ```text
+//!        ┌──────────────────────── a turn ─────────────────────────┐
+//!  Inbox │ take all ─► feed ─► flush ─► publish, send, answer      │ then wait for more,
+//!        │                       ▲          │ needs a sync         │ or for the clock
+//!        │                       └── sync ◄─┘                      │
+//!        └─────────────────────────────────────────────────────────┘
+//! ```
+//!
+//! Everything that has come while a turn lasted is the batch of the next one: there is no timer.
+//! The sync is made here and now, on the thread of the turn. That is quicker than handing it to
+//! another thread, and what comes meanwhile waits in sockets and the inbox, and is synced together.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use raft::RoleKind;
+use replica::{Event, Fault, Output, Published, Replica};
+use tokio::time::{MissedTickBehavior, interval_at};
+use tracing::{error, info, warn};
+
+use super::handle::Shared;
+use crate::peer::{Local, Peers};
+
+/// A gap between two ticks that is this many ticks long is a pause of the process.
+const PAUSE_TICKS: u32 = 4;
+
+/// Why the driver ended.
+#[derive(Debug)]
+pub(crate) enum Exit {
+    /// This member was removed from the cluster.
+    Removed,
+    /// The disk or what is on it failed: nothing more may be promised.
+    Fault(Fault),
+    /// It was asked to.
+    Stopped,
+}
+
+/// Turns one replica.
+pub(crate) struct Driver {
+    replica: Replica,
+    shared: Arc<Shared>,
+    local: Arc<Local>,
+    peers: Peers,
+    tick: Duration,
+    events: Vec<Event>,
+    /// What is given to the replica at the next tick.
+    refused: Vec<Event>,
+    published: Arc<Published>,
+    removed: bool,
+}
+
+impl Driver {
+    pub(crate) fn new(
+        replica: Replica,
+        shared: Arc<Shared>,
+        local: Arc<Local>,
+        tick: Duration,
+    ) -> Driver {
+        let published = replica.published();
+        let mut peers = Peers::new(local.clone());
+        peers.follow(&published);
+        Driver {
+            replica,
+            shared,
+            local,
+            peers,
+            tick,
+            events: Vec::new(),
+            refused: Vec::new(),
+            published,
+            removed: false,
+        }
+    }
+
+    /// Turns until there is a reason to end.
+    pub(crate) async fn run(mut self) -> Exit {
+        let exit = self.turn_on().await;
+        match &exit {
+            Exit::Fault(fault) => error!(%fault, "this member cannot go on"),
+            Exit::Removed => info!("this member was removed from the cluster, and stops"),
+            Exit::Stopped => info!("this member stops"),
+        }
+        self.shared.inbox.stop();
+        exit
+    }
+
+    async fn turn_on(&mut self) -> Exit {
+        let mut clock = interval_at(tokio::time::Instant::now() + self.tick, self.tick);
+        clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut last_tick = Instant::now();
+        loop {
+            let ticked = tokio::select! {
+                () = self.shared.inbox.filled() => false,
+                _ = clock.tick() => true,
+            };
+            self.shared.inbox.take(&mut self.events);
+            if ticked {
+                self.on_tick(&mut last_tick);
+            }
+            if let Err(fault) = self.turn() {
+                return Exit::Fault(fault);
+            }
+            if self.removed || self.local.is_removed() {
+                return Exit::Removed;
+            }
+            if self.shared.inbox.is_stopping() {
+                return Exit::Stopped;
+            }
+        }
+    }
+
+    fn on_tick(&mut self, last_tick: &mut Instant) {
+        let passed = last_tick.elapsed();
+        *last_tick = Instant::now();
+        if self.tick * PAUSE_TICKS < passed {
+            warn!(millis = passed.as_millis(), "the process was paused, or is far too busy");
+            self.replica.feed(Event::Paused);
+        }
+        self.replica.feed(Event::Tick);
+        for event in self.refused.drain(..) {
+            self.replica.feed(event);
+        }
+        let status = self.replica.status();
+        self.shared.tell(status);
+    }
+
+    fn turn(&mut self) -> Result<(), Fault> {
+        for event in self.events.drain(..) {
+            self.replica.feed(event);
+        }
+        loop {
+            let output = self.replica.flush()?;
+            self.perform(output);
+            if !self.replica.needs_sync() {
+                return Ok(());
+            }
+            self.replica.sync()?;
+        }
+    }
+
+    fn perform(&mut self, output: Output) {
+        let Output { published, messages, replies, jobs, removed } = output;
+        if !messages.is_empty() {
+            self.refused.extend(self.peers.send(messages));
+        }
+        if let Some(published) = published {
+            self.publish(published);
+        }
+        self.shared.inbox.answer(replies);
+        for job in jobs {
+            let shared = self.shared.clone();
+            tokio::task::spawn_blocking(move || {
+                shared.inbox.push(Event::Finished(job.run()));
+            });
+        }
+        self.removed |= removed;
+    }
+
+    fn publish(&mut self, published: Arc<Published>) {
+        let before = std::mem::replace(&mut self.published, published.clone());
+        if !Arc::ptr_eq(&before.members, &published.members)
+            || !Arc::ptr_eq(&before.membership, &published.membership)
+        {
+            self.peers.follow(&published);
+        }
+        if (before.role, before.leader) != (published.role, published.leader) {
+            self.on_leadership(&before, &published);
+        }
+        self.shared.publish(published);
+    }
+
+    fn on_leadership(&self, before: &Published, now: &Published) {
+        let term = now.term.0;
+        let index = now.applied.index.0;
+        match (now.role, now.leader) {
+            (RoleKind::Leader, _) => info!(term, index, "this member leads"),
+            (_, Some(leader)) if before.leader != now.leader => {
+                info!(term, index, leader = format!("{:x}", leader.0), "follows a leader");
+            }
+            (_, None) if before.leader.is_some() => info!(term, index, "lost its leader"),
+            (_, Some(_) | None) => {}
+        }
+    }
+}

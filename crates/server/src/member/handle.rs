@@ -1,0 +1,266 @@
+//! The door to this member for everything that serves clients.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use mvcc::RecentViews;
+use parking_lot::{Mutex, MutexGuard};
+use raft::membership::Change;
+use raft::{EntryId, MemberId};
+use replica::{
+    Event, LeaseLife, MembershipRefusal, Published, Reply, Status, TransferRefusal, Unavailable,
+};
+use store::{Applied, Command, MembershipContext, Operation, Txn};
+use tokio::sync::watch;
+
+use super::inbox::Inbox;
+
+/// How many roots of the recent past are kept for lists in pages.
+const RECENT_VIEWS_MAX: usize = 1_000;
+
+/// A share in the running member: cheap to clone, usable from every thread.
+#[derive(Clone, Debug)]
+pub struct Handle {
+    shared: Arc<Shared>,
+}
+
+/// Who this member is, and what was set that services must know.
+#[derive(Clone, Debug)]
+pub struct Identity {
+    /// The cluster's ID.
+    pub cluster_id: u64,
+    /// This member's ID.
+    pub member_id: u64,
+    /// The shortest election timeout.
+    pub election_timeout: Duration,
+    /// The quota for live bytes; zero for none.
+    pub quota_bytes: u64,
+}
+
+/// What the driver and all handles share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) identity: Identity,
+    pub(crate) inbox: Inbox,
+    published: ArcSwap<Published>,
+    recent: Mutex<RecentViews>,
+    status: ArcSwap<Status>,
+    /// Counts publications.
+    changes: watch::Sender<u64>,
+}
+
+/// What became of a command that was executed.
+#[derive(Clone, Debug)]
+pub struct Executed {
+    /// The answer, and the revision for its header.
+    pub applied: Applied,
+    /// Where it stood in the log. Its term is that of the header.
+    pub at: EntryId,
+}
+
+impl Shared {
+    pub(crate) fn new(identity: Identity, published: Arc<Published>, status: Status) -> Shared {
+        let recent = Mutex::new(RecentViews::new(published.view.clone(), RECENT_VIEWS_MAX));
+        Shared {
+            identity,
+            inbox: Inbox::default(),
+            recent,
+            published: ArcSwap::new(published),
+            status: ArcSwap::from_pointee(status),
+            changes: watch::Sender::new(0),
+        }
+    }
+
+    /// The state that reads are served from.
+    pub(crate) fn published(&self) -> Arc<Published> {
+        self.published.load_full()
+    }
+
+    /// Lets everybody see a newer state.
+    pub(crate) fn publish(&self, published: Arc<Published>) {
+        self.recent.lock().push(published.view.clone());
+        self.published.store(published);
+        self.changes.send_modify(|count| *count += 1);
+    }
+
+    /// Lets everybody see a newer status.
+    pub(crate) fn tell(&self, status: Status) {
+        self.status.store(Arc::new(status));
+    }
+}
+
+impl Handle {
+    pub(crate) fn new(shared: Arc<Shared>) -> Handle {
+        Handle { shared }
+    }
+
+    /// Who this member is.
+    #[must_use]
+    pub fn identity(&self) -> &Identity {
+        &self.shared.identity
+    }
+
+    /// The state that reads without a question to the leader are served from.
+    #[must_use]
+    pub fn published(&self) -> Arc<Published> {
+        self.shared.published.load_full()
+    }
+
+    /// The views of the recent past, for reads at a revision. To be held for one read.
+    #[must_use]
+    pub fn recent(&self) -> MutexGuard<'_, RecentViews> {
+        self.shared.recent.lock()
+    }
+
+    /// What the member tells about itself, as of some milliseconds ago at most (a tick).
+    #[must_use]
+    pub fn status(&self) -> Arc<Status> {
+        self.shared.status.load_full()
+    }
+
+    /// Wakes whoever waits on it after each publication: what watches follow.
+    #[must_use]
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.shared.changes.subscribe()
+    }
+
+    /// How many questions wait for an answer.
+    #[must_use]
+    pub fn waiting_len(&self) -> usize {
+        self.shared.inbox.waiting_len()
+    }
+
+    /// Has a command executed by the cluster, whoever leads it.
+    ///
+    /// # Errors
+    ///
+    /// See [`Unavailable`], which says of each whether it may still be executed. That the machine
+    /// refused the command is no error here: see [`Applied::result`].
+    pub async fn propose(&self, command: Command) -> Result<Executed, Unavailable> {
+        let bytes = weight(&command);
+        match self.ask(bytes, |ticket| Event::Propose { ticket, command }).await? {
+            Reply::Applied { applied, at } => Ok(Executed { applied, at }),
+            other => unexpected(&other),
+        }
+    }
+
+    /// Waits until the state that is returned is at least as new as everything that was
+    /// acknowledged anywhere before this call.
+    ///
+    /// # Errors
+    ///
+    /// If no leader could be asked in time.
+    pub async fn read_index(&self) -> Result<Arc<Published>, Unavailable> {
+        match self.ask(0, Event::Read).await? {
+            Reply::ReadReady => Ok(self.published()),
+            other => unexpected(&other),
+        }
+    }
+
+    /// Changes the configuration.
+    ///
+    /// # Errors
+    ///
+    /// That it is refused is no error of the outer result.
+    pub async fn change_membership(
+        &self,
+        changes: Vec<Change>,
+        context: MembershipContext,
+    ) -> Result<Result<(), MembershipRefusal>, Unavailable> {
+        let event = |ticket| Event::ChangeMembership { ticket, changes, context };
+        match self.ask(0, event).await? {
+            Reply::Membership(outcome) => Ok(outcome),
+            other => unexpected(&other),
+        }
+    }
+
+    /// Hands leadership over; only the leader can.
+    ///
+    /// # Errors
+    ///
+    /// That it is refused is no error of the outer result.
+    pub async fn transfer(
+        &self,
+        to: Option<MemberId>,
+    ) -> Result<Result<(), TransferRefusal>, Unavailable> {
+        match self.ask(0, |ticket| Event::Transfer { ticket, to }).await? {
+            Reply::Transferred(outcome) => Ok(outcome),
+            other => unexpected(&other),
+        }
+    }
+
+    /// Starts the time of a lease anew, at whatever member leads.
+    ///
+    /// # Errors
+    ///
+    /// If no leader could be asked in time.
+    pub async fn lease_renew(&self, id: i64) -> Result<LeaseLife, Unavailable> {
+        match self.ask(0, |ticket| Event::LeaseRenew { ticket, id }).await? {
+            Reply::LeaseRenewed(life) => Ok(life),
+            other => unexpected(&other),
+        }
+    }
+
+    /// Asks the leader how long a lease lives. Its keys are in [`Published::leases`].
+    ///
+    /// # Errors
+    ///
+    /// If no leader could be asked in time.
+    pub async fn lease_time_to_live(&self, id: i64) -> Result<LeaseLife, Unavailable> {
+        match self.ask(0, |ticket| Event::LeaseTimeToLive { ticket, id }).await? {
+            Reply::LeaseTimeToLive(life) => Ok(life),
+            other => unexpected(&other),
+        }
+    }
+
+    async fn ask(
+        &self,
+        bytes: usize,
+        event: impl FnOnce(replica::Ticket) -> Event,
+    ) -> Result<Reply, Unavailable> {
+        self.shared.inbox.ask(bytes, event)?.answer().await
+    }
+}
+
+/// Roughly how many bytes a command keeps in memory while it waits.
+fn weight(command: &Command) -> usize {
+    const OVERHEAD: usize = 128;
+    OVERHEAD
+        + match command {
+            Command::Put(put) => put.key.len() + put.value.len(),
+            Command::Txn(txn) => txn_weight(txn),
+            Command::DeleteRange(delete) => delete.key.len() + delete.range_end.len(),
+            Command::Compact { .. }
+            | Command::LeaseGrant { .. }
+            | Command::LeaseRevoke { .. }
+            | Command::LeaseExpire { .. }
+            | Command::LeaseCheckpoint { .. }
+            | Command::Alarm { .. }
+            | Command::Publish { .. }
+            | Command::MemberUpdate { .. }
+            | Command::ClusterVersion { .. }
+            | Command::Downgrade { .. }
+            | Command::Nothing => 0,
+        }
+}
+
+fn txn_weight(txn: &Txn) -> usize {
+    const OVERHEAD: usize = 64;
+    let operation = |operation: &Operation| {
+        OVERHEAD
+            + match operation {
+                Operation::Put(put) => put.key.len() + put.value.len(),
+                Operation::Txn(txn) => txn_weight(txn),
+                Operation::Range(range) => range.key.len(),
+                Operation::DeleteRange(delete) => delete.key.len(),
+            }
+    };
+    OVERHEAD * txn.compare.len()
+        + txn.success.iter().chain(&txn.failure).map(operation).sum::<usize>()
+}
+
+/// The driver answers each question with an answer of its kind.
+fn unexpected<T>(reply: &Reply) -> Result<T, Unavailable> {
+    panic!("an answer to another question: {reply:?}")
+}

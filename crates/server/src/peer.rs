@@ -1,0 +1,232 @@
+//! The network between members.
+//!
+//! ```text
+//!            driver ── post, flush ─► Link ─► Outbox ──── connection ────► accept ─► Inbox ─► driver
+//!              │                       └ calls, pings, calls again
+//!              └── an image ─────────► image ── a connection of its own ─► accept ─► a file
+//! ```
+//!
+//! Each member calls each other member, and speaks on the connection that it made: one for each
+//! direction. Messages leave in batches, encoded once, by one write for all that a turn of the
+//! driver has said to a peer. What cannot be sent is dropped, and the sender is told if it is
+//! certain that it was not sent: then a command that was forwarded may be forwarded again.
+//!
+//! # Invariants
+//!
+//! - No message is delivered twice: each is given to one connection, once.
+//! - Nothing is taken from a caller that is not of this cluster, calls for another member, was
+//!   removed, or speaks for somebody else.
+//! - An image does not hold up messages.
+//!
+//! # Decisions
+//!
+//! - **Frames over TCP, not gRPC.** The path of every write by one client has four of these
+//!   messages one after another; a frame costs a small part of what a gRPC message costs, and its
+//!   format is one page.
+//! - **A connection that breaks is news.** The kernel closes the connections of a process that
+//!   dies. So followers need not wait for the election timeout: see [`accept`].
+
+mod accept;
+mod bytes;
+mod hello;
+mod image;
+mod link;
+mod listen;
+mod net;
+mod outbox;
+mod wire;
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use parking_lot::Mutex;
+use raft::{Body, MemberId};
+use replica::{Event, ForwardRefusal, Images, Outgoing, PeerMessage, Published};
+use tracing::{error, warn};
+
+use crate::config::Url;
+use crate::member::{Identity, Shared};
+
+pub(crate) use accept::Host;
+pub(crate) use hello::{Hello, Purpose, Roster, Verdict};
+pub(crate) use link::Link;
+pub(crate) use listen::{PeerListener, ServerTls, accept, bind};
+pub(crate) use net::{CallError, ClientTls, call};
+use outbox::Posted;
+
+/// What connections need to know of the member that they belong to.
+pub(crate) struct Local {
+    identity: Identity,
+    shared: Arc<Shared>,
+    tls: Option<ClientTls>,
+    images: Images,
+    /// How many connections for messages each peer has made.
+    inbound: Mutex<HashMap<u64, usize>>,
+    received_bytes: AtomicU64,
+    removed: AtomicBool,
+}
+
+impl Local {
+    pub(crate) fn new(shared: Arc<Shared>, images: Images, tls: Option<ClientTls>) -> Arc<Local> {
+        Arc::new(Local {
+            identity: shared.identity.clone(),
+            shared,
+            tls,
+            images,
+            inbound: Mutex::default(),
+            received_bytes: AtomicU64::new(0),
+            removed: AtomicBool::new(false),
+        })
+    }
+
+    /// This member's first words to a peer.
+    fn hello(&self, purpose: Purpose, to: u64) -> Hello {
+        Hello::to_member(purpose, self.identity.cluster_id, self.identity.member_id, to)
+    }
+
+    fn connected(&self, peer: u64) {
+        *self.inbound.lock().entry(peer).or_default() += 1;
+    }
+
+    /// Returns how many connections the peer still has.
+    fn disconnected(&self, peer: u64) -> usize {
+        let mut inbound = self.inbound.lock();
+        let left = inbound.get_mut(&peer).expect("it was connected");
+        *left -= 1;
+        *left
+    }
+
+    fn connections(&self, peer: u64) -> usize {
+        self.inbound.lock().get(&peer).copied().unwrap_or(0)
+    }
+
+    fn count_received(&self, bytes: usize) {
+        self.received_bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    /// A peer says that this member was removed. Only what is committed makes a peer say so.
+    fn on_removed(&self, by: MemberId) {
+        if !self.removed.swap(true, Ordering::Relaxed) {
+            error!(peer = format!("{:x}", by.0), "this member was removed from the cluster");
+            self.shared.inbox.wake();
+        }
+    }
+
+    /// Tells whether a peer says that this member was removed.
+    pub(crate) fn is_removed(&self) -> bool {
+        self.removed.load(Ordering::Relaxed)
+    }
+
+    /// How many bytes peers have sent.
+    pub(crate) fn received_bytes(&self) -> u64 {
+        self.received_bytes.load(Ordering::Relaxed)
+    }
+
+}
+
+impl fmt::Debug for Local {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Local").field("identity", &self.identity).finish_non_exhaustive()
+    }
+}
+
+/// All peers of this member.
+#[derive(Debug)]
+pub(crate) struct Peers {
+    local: Arc<Local>,
+    links: BTreeMap<MemberId, Arc<Link>>,
+}
+
+impl Peers {
+    pub(crate) fn new(local: Arc<Local>) -> Peers {
+        Peers { local, links: BTreeMap::new() }
+    }
+
+    /// Keeps links to those who are members now, at the addresses that they have now.
+    pub(crate) fn follow(&mut self, published: &Published) {
+        let me = self.local.identity.member_id;
+        self.links.retain(|id, link| {
+            let stays = published.members.contains_key(&id.0) || published.membership.contains(*id);
+            if !stays {
+                link.end();
+            }
+            stays
+        });
+        for (id, attributes) in published.members.iter().filter(|(id, _)| **id != me) {
+            let urls = attributes.peer_urls.iter().filter_map(|text| match Url::parse(text) {
+                Ok(url) => Some(url),
+                Err(error) => {
+                    warn!(peer = format!("{id:x}"), url = text, %error, "no address of a peer");
+                    None
+                }
+            });
+            let urls: Vec<Url> = urls.collect();
+            match self.links.get(&MemberId(*id)) {
+                Some(link) => link.move_to(urls),
+                None => {
+                    let link = Link::start(MemberId(*id), urls, self.local.clone());
+                    self.links.insert(MemberId(*id), link);
+                }
+            }
+        }
+    }
+
+    /// Sends messages, as far as that is possible without waiting. What will certainly never
+    /// arrive, and somebody waits for, is refused in the peer's name: what is returned is to be
+    /// given to the replica, though not before some time has passed.
+    #[must_use]
+    pub(crate) fn send(&self, messages: Vec<Outgoing>) -> Vec<Event> {
+        let mut touched: Vec<MemberId> = Vec::new();
+        let mut refused = Vec::new();
+        for Outgoing { to, message } in messages {
+            let Some(link) = self.links.get(&to) else {
+                refused.extend(refusal_of(to, message));
+                continue;
+            };
+            if let PeerMessage::Raft(message) = &message
+                && let Body::InstallSnapshot { .. } = message.body
+            {
+                image::send(&self.local, link, message.clone());
+                continue;
+            }
+            match link.post(&message) {
+                Posted::Waiting if touched.contains(&to) => {}
+                Posted::Waiting => touched.push(to),
+                Posted::Dropped => refused.extend(refusal_of(to, message)),
+            }
+        }
+        for id in touched {
+            self.links[&id].flush();
+        }
+        refused
+    }
+
+    /// The links, for those who watch them.
+    pub(crate) fn links(&self) -> &BTreeMap<MemberId, Arc<Link>> {
+        &self.links
+    }
+}
+
+/// What a peer would say that refuses a message; `None` if nobody waits for an answer: Raft expects
+/// that messages are lost.
+fn refusal_of(to: MemberId, message: PeerMessage) -> Option<Event> {
+    let refused = |term, sequences| {
+        let reason = ForwardRefusal::NotLeader;
+        Some(PeerMessage::ForwardRefused { term, sequences, reason })
+    };
+    let answer = match message {
+        PeerMessage::Forward { term, commands } => {
+            let ids = commands.iter().filter_map(|command| store::CommandId::of_encoded(command).ok());
+            refused(term, ids.map(|id| id.sequence).collect())
+        }
+        PeerMessage::ForwardChange { term, id, .. } => refused(term, vec![id.sequence]),
+        PeerMessage::LeaseQuestion { nonce, .. } => Some(PeerMessage::LeaseRefused { nonce }),
+        PeerMessage::Raft(_)
+        | PeerMessage::ForwardRefused { .. }
+        | PeerMessage::LeaseAnswer { .. }
+        | PeerMessage::LeaseRefused { .. } => None,
+    };
+    answer.map(|message| Event::Peer { from: to, message })
+}
