@@ -5,6 +5,7 @@ mod cluster;
 mod codec;
 mod command;
 mod deleted;
+mod image;
 mod leases;
 mod machine;
 mod members;
@@ -19,6 +20,7 @@ pub use command::{
     AlarmAction, AlarmKind, Command, CommandId, Compare, CompareResult, CompareWith, DeleteRange,
     MembershipContext, Operation, Order, Put, Range, Target, Txn,
 };
+pub use image::{CHUNK_HEADER_BYTES, Chunks, Image, LoadError, MachineLoader, chunk_bytes};
 pub use leases::{Lease, LeaseChange, LeaseTable};
 pub use machine::Machine;
 pub use members::MemberAttributes;

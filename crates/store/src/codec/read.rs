@@ -60,10 +60,6 @@ impl<'a> Reader<'a> {
         Reader { bytes, at: 0 }
     }
 
-    pub(crate) fn at(&self) -> usize {
-        self.at
-    }
-
     /// Tells whether everything was read.
     pub(crate) fn finish(&self) -> Result<(), DecodeError> {
         match self.left() {

@@ -84,6 +84,12 @@ impl Ord for Pair {
 }
 
 impl Attached {
+    /// Takes in pairs of lease and key, in any order.
+    pub(crate) fn of(pairs: Vec<(i64, &[u8])>) -> Attached {
+        let pairs = pairs.into_iter().map(|(lease, key)| Pair { lease, key: key.into() });
+        Attached { pairs: pairs.collect() }
+    }
+
     /// Attaches a key that is not attached.
     pub(crate) fn attach(&mut self, lease: i64, key: &[u8]) {
         let is_new = self.pairs.insert(Pair { lease, key: key.into() });
@@ -106,10 +112,5 @@ impl Attached {
 
     pub(crate) fn has_keys(&self, lease: i64) -> bool {
         self.keys(lease).next().is_some()
-    }
-
-    /// Returns how many keys are attached to any lease.
-    pub(crate) fn len(&self) -> usize {
-        self.pairs.len()
     }
 }

@@ -61,6 +61,16 @@ impl Lease {
         bytes[16..].copy_from_slice(&self.remaining.unwrap_or(0).to_le_bytes());
         bytes
     }
+
+    /// Returns the lease that stands in an image, or `None` if that cannot be one.
+    pub(crate) fn from_bytes(bytes: &[u8; 24]) -> Option<Lease> {
+        let [id, ttl, remaining] = [0, 8, 16].map(|at| {
+            i64::from_le_bytes(bytes[at..at + 8].try_into().expect("eight bytes were asked for"))
+        });
+        let remaining_told = Some(remaining).filter(|seconds| *seconds != 0);
+        let is_possible = id != 0 && 0 <= remaining;
+        is_possible.then_some(Lease { id, ttl, remaining: remaining_told })
+    }
 }
 
 impl Chunk {
