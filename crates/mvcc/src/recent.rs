@@ -56,6 +56,14 @@ impl RecentViews {
         }
     }
 
+    /// Returns the newest view together with the one revision that a reader asks for, if it is
+    /// remembered: for reading without holding up whoever takes in the next view.
+    pub fn excerpt(&self, revision: Revision) -> RecentViews {
+        let at = self.older.binary_search_by_key(&revision, |root| root.revision);
+        let older = at.ok().map(|at| self.older[at].clone()).into_iter().collect();
+        RecentViews { newest: self.newest.clone(), older, older_max: 1 }
+    }
+
     /// Answers a request for a range of keys as the newest view would, but quicker if the revision
     /// that is asked for is remembered.
     ///

@@ -203,7 +203,10 @@ impl Run {
         let request = self.request(model);
         assert_eq!(rows_of(view.range(&request)), model.range(&request), "{request:?}");
         let request = self.request(&self.model.clone());
-        assert_eq!(rows_of(self.recent.range(&request)), self.model.range(&request), "{request:?}");
+        let rows = self.model.range(&request);
+        assert_eq!(rows_of(self.recent.range(&request)), rows, "{request:?}");
+        let excerpt = self.recent.excerpt(request.revision.unwrap_or(Revision(0)));
+        assert_eq!(rows_of(excerpt.range(&request)), rows, "{request:?}");
         let (key, revision) = (self.key(), self.revision(model));
         let found = view.get_at(key, revision).map(|found| found.map(Row::of));
         let request =
