@@ -19,6 +19,8 @@ pub(crate) enum Call {
     Watch,
     /// `Maintenance.Status`.
     Status,
+    /// `Maintenance.Defragment`.
+    Defragment,
 }
 
 impl Call {
@@ -30,6 +32,7 @@ impl Call {
             Call::Compact => "/etcdserverpb.KV/Compact",
             Call::Watch => "/etcdserverpb.Watch/Watch",
             Call::Status => "/etcdserverpb.Maintenance/Status",
+            Call::Defragment => "/etcdserverpb.Maintenance/Defragment",
         }
     }
 }

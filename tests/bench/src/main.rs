@@ -78,6 +78,18 @@ enum Command {
         #[arg(long, default_value_t = 256)]
         value_bytes: usize,
     },
+    /// Count all keys.
+    Count {
+        /// Where a member serves clients.
+        #[arg(long)]
+        endpoint: SocketAddr,
+    },
+    /// Have a member tidy its storage.
+    Defragment {
+        /// Where a member serves clients.
+        #[arg(long)]
+        endpoint: SocketAddr,
+    },
     /// Drop all revisions before one.
     Compact {
         /// Where a member serves clients.
@@ -106,6 +118,8 @@ fn dispatch(command: Command) -> Result<()> {
         Command::Idle(options) => idle::run(&options),
         Command::Status { endpoints } => print(&unary::status(&endpoints)?),
         Command::Put { endpoint, key, value_bytes } => unary::put(endpoint, &key, value_bytes),
+        Command::Count { endpoint } => print(&unary::count(endpoint)?),
+        Command::Defragment { endpoint } => unary::defragment(endpoint),
         Command::Compact { endpoint, revision } => unary::compact(endpoint, revision),
     }
 }

@@ -135,6 +135,17 @@ pub(crate) fn read_status(body: &[u8]) -> Option<Status> {
     Some(status)
 }
 
+/// Reads the number of keys from the body of an answer to a range.
+pub(crate) fn read_count(body: &[u8]) -> Option<u64> {
+    let mut count = 0;
+    for (field, value) in fields(body.get(PREFIX_BYTES..)?) {
+        if let (4, Value::Number(number)) = (field, value) {
+            count = number;
+        }
+    }
+    Some(count)
+}
+
 /// A field's value, as far as the wire tells.
 enum Value<'a> {
     Number(u64),
@@ -189,6 +200,13 @@ mod tests {
         assert_eq!(body[PREFIX_BYTES..], *b"\x0a\x01a\x12\x01b\x18\xac\x02\x38\x01\x48\x01");
         let body = range(b"a", b"", RangeOptions::default()).into_body();
         assert_eq!(body[PREFIX_BYTES..], *b"\x0a\x01a");
+    }
+
+    #[test]
+    fn count_is_read_behind_the_header() {
+        let header = Message::default().number(3, 300);
+        let body = Message::default().message(1, header).number(4, 1_000_000).into_body();
+        assert_eq!(read_count(&body), Some(1_000_000));
     }
 
     #[test]

@@ -8,10 +8,11 @@ use serde::Serialize;
 
 use crate::call::Call;
 use crate::connection::{Bodies, Connection, Outcome};
-use crate::message::{self, Message};
+use crate::message::{self, Message, RangeOptions};
 use crate::poller::Poller;
 
-const CALL_TIMEOUT: Duration = Duration::from_secs(10);
+/// A defragmentation takes its time.
+const CALL_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// What a member says of itself.
 #[derive(Debug, Serialize)]
@@ -47,6 +48,26 @@ pub(crate) fn put(endpoint: SocketAddr, key: &str, value_bytes: usize) -> Result
 /// Drops all revisions before `revision`.
 pub(crate) fn compact(endpoint: SocketAddr, revision: u64) -> Result<()> {
     call(endpoint, Call::Compact, message::compact(revision)).map(drop)
+}
+
+/// Has a member tidy its storage: etcd copies its database, and answers nobody meanwhile.
+pub(crate) fn defragment(endpoint: SocketAddr) -> Result<()> {
+    call(endpoint, Call::Defragment, Message::default()).map(drop)
+}
+
+/// How many keys a member knows.
+#[derive(Debug, Serialize)]
+pub(crate) struct Count {
+    pub(crate) keys: u64,
+}
+
+/// Asks a member for the number of its keys.
+pub(crate) fn count(endpoint: SocketAddr) -> Result<Count> {
+    let options = RangeOptions { count_only: true, ..RangeOptions::default() };
+    let body = call(endpoint, Call::Range, message::range(&[0], &[0], options))?;
+    let keys = message::read_count(&body)
+        .with_context(|| format!("cannot read the count of {endpoint}"))?;
+    Ok(Count { keys })
 }
 
 /// Makes one call and returns the body of its answer.
