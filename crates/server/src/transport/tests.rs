@@ -1,0 +1,1 @@
+//! The layer, asked over real sockets.
