@@ -1,0 +1,166 @@
+//! What was set, by whom: the values of all flags before they become a [`Config`](super::Config).
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::error::ConfigError;
+use super::flag::{Flag, Value};
+use super::table;
+use super::url::Url;
+
+/// Where a value comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// The command line.
+    Arguments,
+    /// The environment variable of this name.
+    Environment(String),
+    /// The key of this name in the configuration file.
+    File(String),
+}
+
+/// The values that were set. What was not set has its default.
+#[derive(Debug, Default)]
+pub(crate) struct Settings {
+    values: BTreeMap<&'static str, (Value, Source)>,
+}
+
+impl Source {
+    /// How the place is named to people, who gave a value for `flag` there.
+    pub(crate) fn place(&self, flag: &Flag) -> String {
+        match self {
+            Source::Arguments => format!("--{}", flag.name),
+            Source::Environment(variable) => variable.clone(),
+            Source::File(key) => format!("`{key}` in the configuration file"),
+        }
+    }
+}
+
+impl Settings {
+    /// Reads a value and keeps it; the last one wins.
+    ///
+    /// # Errors
+    ///
+    /// If it is not what the flag takes.
+    pub(crate) fn set(
+        &mut self,
+        flag: &'static Flag,
+        text: &str,
+        source: Source,
+    ) -> Result<(), ConfigError> {
+        let value = flag.read(text).map_err(|expected| ConfigError::Value {
+            place: source.place(flag),
+            expected,
+            given: text.to_owned(),
+        })?;
+        self.values.insert(flag.name, (value, source));
+        Ok(())
+    }
+
+    /// Who set the flag; `None` if nobody did.
+    pub(crate) fn source(&self, name: &str) -> Option<&Source> {
+        self.values.get(name).map(|(_, source)| source)
+    }
+
+    /// Tells whether somebody set the flag.
+    pub(crate) fn is_set(&self, name: &str) -> bool {
+        self.source(name).is_some()
+    }
+
+    /// How the place is named to people where the flag was set, or could have been.
+    pub(crate) fn place(&self, name: &str) -> String {
+        self.source(name).unwrap_or(&Source::Arguments).place(known(name))
+    }
+
+    /// The flags that were set, with their values.
+    pub(crate) fn given(&self) -> impl Iterator<Item = (&'static Flag, &Value)> {
+        table::flags().filter_map(|flag| self.values.get(flag.name).map(|(value, _)| (flag, value)))
+    }
+
+    fn value(&self, name: &str) -> Value {
+        match self.values.get(name) {
+            Some((value, _)) => value.clone(),
+            None => default(known(name)),
+        }
+    }
+
+    /// The value of a switch.
+    pub(crate) fn switch(&self, name: &str) -> bool {
+        match self.value(name) {
+            Value::Switch(on) => on,
+            other => mistaken(name, &other),
+        }
+    }
+
+    /// The value of a text or a choice.
+    pub(crate) fn text(&self, name: &str) -> String {
+        match self.value(name) {
+            Value::Text(text) => text,
+            other => mistaken(name, &other),
+        }
+    }
+
+    /// The value of a path; `None` if it is empty.
+    pub(crate) fn path(&self, name: &str) -> Option<PathBuf> {
+        let text = self.text(name);
+        (!text.is_empty()).then(|| PathBuf::from(text))
+    }
+
+    /// The value of a number. What the table's limits allow must fit into `T`.
+    pub(crate) fn number<T: TryFrom<u64>>(&self, name: &str) -> T {
+        match self.value(name) {
+            Value::Number(number) => match T::try_from(number) {
+                Ok(number) => number,
+                Err(_) => panic!("--{name} may be {number} by the table, which is too large here"),
+            },
+            other => mistaken(name, &other),
+        }
+    }
+
+    /// The value of a duration.
+    pub(crate) fn duration(&self, name: &str) -> Duration {
+        match self.value(name) {
+            Value::Duration(duration) => duration,
+            other => mistaken(name, &other),
+        }
+    }
+
+    /// The value of a duration for which zero stands for "never".
+    pub(crate) fn duration_unless_zero(&self, name: &str) -> Option<Duration> {
+        Some(self.duration(name)).filter(|duration| !duration.is_zero())
+    }
+
+    /// The addresses of a flag.
+    pub(crate) fn urls(&self, name: &str) -> Vec<Url> {
+        match self.value(name) {
+            Value::Urls(urls) => urls,
+            other => mistaken(name, &other),
+        }
+    }
+
+    /// The items of a list.
+    pub(crate) fn list(&self, name: &str) -> Vec<String> {
+        match self.value(name) {
+            Value::List(items) => items,
+            other => mistaken(name, &other),
+        }
+    }
+}
+
+/// The default of a flag as a value.
+pub(crate) fn default(flag: &Flag) -> Value {
+    match flag.read(flag.default) {
+        Ok(value) => value,
+        Err(expected) => panic!("the default of --{} is not {expected}", flag.name),
+    }
+}
+
+fn known(name: &str) -> &'static Flag {
+    table::find(name).unwrap_or_else(|| panic!("--{name} is not in the table of flags"))
+}
+
+fn mistaken(name: &str, value: &dyn fmt::Debug) -> ! {
+    panic!("--{name} is asked for as another kind than that of {value:?}")
+}
