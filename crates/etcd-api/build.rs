@@ -7,13 +7,14 @@ use prost_build::{Service, ServiceGenerator};
 
 const PROTO: &str = "../../proto";
 
-const FILES: [&str; 6] = [
+const FILES: [&str; 7] = [
     "etcdserverpb/cluster.proto",
     "etcdserverpb/kv.proto",
     "etcdserverpb/lease.proto",
     "etcdserverpb/maintenance.proto",
     "etcdserverpb/watch.proto",
     "grpc/health/v1/health.proto",
+    "holdfast/v1/admission.proto",
 ];
 
 /// Answers of these services are `crate::Encoded` in the server's trait.

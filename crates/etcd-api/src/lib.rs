@@ -76,3 +76,16 @@ pub mod etcdserverpb {
 pub mod health {
     include!(concat!(env!("OUT_DIR"), "/grpc.health.v1.rs"));
 }
+
+/// What Holdfast serves beside etcd's services.
+#[allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::all,
+    clippy::restriction,
+    clippy::pedantic,
+    reason = "generated: fields are documented in proto/, the rest is tonic's"
+)]
+pub mod holdfast {
+    include!(concat!(env!("OUT_DIR"), "/holdfast.v1.rs"));
+}
