@@ -1,5 +1,6 @@
 //! The running member: what drives the replica, and the door to it.
 
+pub(crate) mod admission;
 mod birth;
 mod driver;
 mod handle;

@@ -14,11 +14,15 @@
 use std::time::Duration;
 
 use anyhow::{Result, anyhow, bail};
+use etcd_api::holdfast::{FormRequest, FormResponse};
 use raft::{MemberId, Membership};
 use replica::Genesis;
+use tokio::sync::oneshot;
 use tokio::time::sleep;
+use tonic::Status;
 use tracing::{info, warn};
 
+use super::admission::{Orders, first_members};
 use crate::bootstrap::{
     Admission, RemoteCluster, RemoteMember, admission, find_by_peer_urls, founding, resolve,
 };
@@ -37,14 +41,20 @@ const ROUNDS_MAX: u32 = 60;
 pub(crate) struct Birth {
     pub(crate) member_id: u64,
     pub(crate) genesis: Genesis,
+    /// Whoever ordered it, and waits to hear that it is done.
+    pub(crate) order: Option<oneshot::Sender<Result<FormResponse, Status>>>,
 }
 
-/// Finds out who this member is.
+/// Finds out who this member is. One that joins hears `orders` meanwhile.
 ///
 /// # Errors
 ///
 /// If it cannot start; the text says what to do.
-pub(crate) async fn birth(config: &Config, tls: Option<&ClientTls>) -> Result<Birth> {
+pub(crate) async fn birth(
+    config: &Config,
+    tls: Option<&ClientTls>,
+    orders: Option<Orders>,
+) -> Result<Birth> {
     match &config.cluster.start {
         ClusterStart::New => found(config, tls).await,
         ClusterStart::Existing => {
@@ -52,7 +62,10 @@ pub(crate) async fn birth(config: &Config, tls: Option<&ClientTls>) -> Result<Bi
             let others: Vec<Url> = others.cloned().collect();
             existing(config, tls, &others).await
         }
-        ClusterStart::Join(peers) => join(config, tls, peers).await,
+        ClusterStart::Join(peers) => {
+            let orders = orders.expect("who joins can be ordered to found");
+            join(config, tls, peers, orders).await
+        }
     }
 }
 
@@ -81,7 +94,24 @@ async fn found(config: &Config, tls: Option<&ClientTls>) -> Result<Birth> {
         membership: Membership::of_voters(voters),
         members: founding.members,
     };
-    Ok(Birth { member_id: founding.member_id, genesis })
+    Ok(Birth { member_id: founding.member_id, genesis, order: None })
+}
+
+/// Founds a cluster as an order says.
+async fn found_by_order(
+    config: &Config,
+    tls: Option<&ClientTls>,
+    request: &FormRequest,
+) -> Result<Birth, Status> {
+    if request.token != config.cluster.token {
+        return Err(Status::permission_denied(
+            "the token is not this member's: give what it has as --initial-cluster-token",
+        ));
+    }
+    let mut config = config.clone();
+    config.cluster.initial = first_members(request)?;
+    config.cluster.start = ClusterStart::New;
+    found(&config, tls).await.map_err(|error| Status::failed_precondition(format!("{error:#}")))
 }
 
 async fn existing(config: &Config, tls: Option<&ClientTls>, others: &[Url]) -> Result<Birth> {
@@ -112,24 +142,38 @@ async fn existing(config: &Config, tls: Option<&ClientTls>, others: &[Url]) -> R
     )
 }
 
-async fn join(config: &Config, tls: Option<&ClientTls>, peers: &[String]) -> Result<Birth> {
+async fn join(
+    config: &Config,
+    tls: Option<&ClientTls>,
+    peers: &[String],
+    mut orders: Orders,
+) -> Result<Birth> {
     let scheme = if tls.is_some() { "https" } else { "http" };
     let urls = peers.iter().map(|peer| {
         let text = if peer.contains("://") { peer.clone() } else { format!("{scheme}://{peer}") };
         Url::parse(&text).map_err(|error| anyhow!("--join wants addresses of peers: {error}"))
     });
     let urls = urls.collect::<Result<Vec<Url>>>()?;
-    let mut told = None;
     loop {
         let why = match join_round(config, tls, &urls).await? {
             Ok(birth) => return Ok(birth),
             Err(why) => why,
         };
-        if told.as_ref() != Some(&why) {
+        if orders.wait_for(&why) {
             info!(why, "awaiting admission");
-            told = Some(why);
         }
-        sleep(jitter(ROUND_PAUSE)).await;
+        let order = tokio::select! {
+            () = sleep(jitter(ROUND_PAUSE)) => continue,
+            order = orders.next() => order,
+        };
+        match found_by_order(config, tls, &order.request).await {
+            Ok(birth) => return Ok(Birth { order: Some(order.outcome), ..birth }),
+            Err(status) => {
+                warn!(error = status.message(), "was told to found a cluster, and cannot");
+                // Whoever has gone does not want it any more.
+                drop(order.outcome.send(Err(status)));
+            }
+        }
     }
 }
 
@@ -170,7 +214,7 @@ async fn join_round(
 
 fn joining(admission: Admission) -> Birth {
     let genesis = Genesis::Joining { cluster_id: admission.cluster_id };
-    Birth { member_id: admission.member_id, genesis }
+    Birth { member_id: admission.member_id, genesis, order: None }
 }
 
 /// Asks one address for the members of its cluster; `None` if it does not tell.

@@ -95,12 +95,15 @@ impl Driver {
                 () = self.shared.inbox.filled() => false,
                 _ = clock.tick() => true,
             };
-            self.shared.inbox.take(&mut self.events);
+            let looks = self.shared.inbox.take(&mut self.events);
             if ticked {
                 self.on_tick(&mut last_tick);
             }
             if let Err(fault) = self.turn() {
                 return Exit::Fault(fault);
+            }
+            for look in looks {
+                look(&self.replica);
             }
             if self.removed || self.local.is_removed() {
                 return Exit::Removed;

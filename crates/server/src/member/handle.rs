@@ -1,18 +1,21 @@
 //! The door to this member for everything that serves clients.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use bytes::Bytes;
 use mvcc::RecentViews;
 use parking_lot::{Mutex, MutexGuard};
 use raft::membership::Change;
 use raft::{EntryId, MemberId};
 use replica::{
-    Event, LeaseLife, MembershipRefusal, Published, Reply, Status, TransferRefusal, Unavailable,
+    Event, LeaseLife, MembershipRefusal, Published, Replica, Reply, Status, TransferRefusal,
+    Unavailable,
 };
 use store::{Applied, Command, MembershipContext, Operation, Txn};
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
 use super::inbox::Inbox;
 
@@ -202,7 +205,7 @@ impl Handle {
         }
     }
 
-    /// Asks the leader how long a lease lives. Its keys are in [`Published::leases`].
+    /// Asks the leader how long a lease lives. Its keys are told by [`Handle::lease_keys`].
     ///
     /// # Errors
     ///
@@ -212,6 +215,42 @@ impl Handle {
             Reply::LeaseTimeToLive(life) => Ok(life),
             other => unexpected(&other),
         }
+    }
+
+    /// Returns the IDs of all leases, as this member knows them.
+    ///
+    /// # Errors
+    ///
+    /// Only if the member stops.
+    pub async fn leases(&self) -> Result<Vec<i64>, Unavailable> {
+        self.look(Replica::leases).await
+    }
+
+    /// Returns the keys that are attached to a lease, sorted, as this member knows them; none if
+    /// there is no such lease.
+    ///
+    /// # Errors
+    ///
+    /// Only if the member stops.
+    pub async fn lease_keys(&self, id: i64) -> Result<BTreeSet<Bytes>, Unavailable> {
+        self.look(move |replica| replica.lease_keys(id)).await
+    }
+
+    async fn look<T: Send + 'static>(
+        &self,
+        at: impl FnOnce(&Replica) -> T + Send + 'static,
+    ) -> Result<T, Unavailable> {
+        let (sender, seen) = oneshot::channel();
+        self.shared.inbox.look(Box::new(move |replica| {
+            // Whoever has gone does not want it any more.
+            drop(sender.send(at(replica)));
+        }));
+        seen.await.map_err(|_| Unavailable::Stopped)
+    }
+
+    /// Asks the driver to end; whoever waits is told that the member stops.
+    pub(crate) fn stop(&self) {
+        self.shared.inbox.ask_to_stop();
     }
 
     async fn ask(

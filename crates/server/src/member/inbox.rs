@@ -1,9 +1,10 @@
 //! What waits for the driver, and who waits for its answers.
 
 use std::collections::HashMap;
+use std::fmt;
 
 use parking_lot::Mutex;
-use replica::{Event, Reply, Ticket, Unavailable};
+use replica::{Event, Replica, Reply, Ticket, Unavailable};
 use tokio::sync::{Notify, oneshot};
 
 /// How many questions of clients may wait for the driver, or for an answer.
@@ -21,9 +22,13 @@ pub(crate) struct Inbox {
     woken: Notify,
 }
 
-#[derive(Debug, Default)]
+/// A look at the replica, from the driver's thread, between two turns.
+pub(crate) type Look = Box<dyn FnOnce(&Replica) + Send>;
+
+#[derive(Default)]
 struct State {
     events: Vec<Event>,
+    looks: Vec<Look>,
     bytes: usize,
     waiters: HashMap<Ticket, oneshot::Sender<Reply>>,
     tickets_len: u64,
@@ -84,12 +89,24 @@ impl Inbox {
         Ok(Waiting { inbox: self, ticket, answer, answered: false })
     }
 
-    /// Takes everything that waits, into an empty `events`.
-    pub(crate) fn take(&self, events: &mut Vec<Event>) {
+    /// Has the driver look at its replica for somebody.
+    pub(crate) fn look(&self, look: Look) {
+        let mut state = self.state.lock();
+        // Whoever waits for what is seen learns that nothing is when `look` is dropped.
+        if !state.stopped {
+            state.looks.push(look);
+        }
+        drop(state);
+        self.woken.notify_one();
+    }
+
+    /// Takes everything that waits, into an empty `events`, and returns who wants to look.
+    pub(crate) fn take(&self, events: &mut Vec<Event>) -> Vec<Look> {
         assert!(events.is_empty(), "the batch before was not worked off");
         let mut state = self.state.lock();
         std::mem::swap(&mut state.events, events);
         state.bytes = 0;
+        std::mem::take(&mut state.looks)
     }
 
     /// Hands out answers.
@@ -127,6 +144,7 @@ impl Inbox {
         let mut state = self.state.lock();
         state.stopped = true;
         state.events.clear();
+        state.looks.clear();
         state.waiters.clear();
     }
 
@@ -163,5 +181,14 @@ impl Drop for Waiting<'_> {
         if state.waiters.remove(&self.ticket).is_some() {
             state.events.push(Event::Forget(self.ticket));
         }
+    }
+}
+
+impl fmt::Debug for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("State")
+            .field("events", &self.events.len())
+            .field("waiters", &self.waiters.len())
+            .finish_non_exhaustive()
     }
 }

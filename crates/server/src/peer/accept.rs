@@ -125,7 +125,8 @@ async fn claim(local: &Local, hello: &Hello) -> Verdict {
     let handle = Handle::new(local.shared.clone());
     let Ok(published) = handle.read_index().await else { return Verdict::NotReady };
     match published.members.get(&hello.from) {
-        Some(attributes) if attributes.client_urls.is_empty() => {}
+        // A first member has its name from the beginning, and is founded but never claimed.
+        Some(known) if known.client_urls.is_empty() && known.name.is_empty() => {}
         Some(_) | None => return Verdict::NotYours,
     }
     let command = Command::Publish {
