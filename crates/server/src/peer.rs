@@ -203,6 +203,11 @@ impl Peers {
         refused
     }
 
+    /// Tells whether this member can speak to a peer.
+    pub(crate) fn is_connected(&self, peer: MemberId) -> bool {
+        self.links.get(&peer).is_some_and(|link| link.is_connected())
+    }
+
     /// The links, for those who watch them.
     pub(crate) fn links(&self) -> &BTreeMap<MemberId, Arc<Link>> {
         &self.links

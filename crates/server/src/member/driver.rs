@@ -15,12 +15,14 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use raft::RoleKind;
+use raft::{MemberId, RoleKind};
 use replica::{Event, Fault, Output, Published, Replica};
 use tokio::time::{MissedTickBehavior, interval_at};
 use tracing::{error, info, warn};
 
 use super::handle::Shared;
+use crate::config::Timing;
+use crate::dice::random;
 use crate::peer::{Local, Peers};
 
 /// A gap between two ticks that is this many ticks long is a pause of the process.
@@ -48,6 +50,8 @@ pub(crate) struct Driver {
     /// What is given to the replica at the next tick.
     refused: Vec<Event>,
     published: Arc<Published>,
+    /// Whether the first election shall not wait for its timeout.
+    hurry: bool,
     removed: bool,
 }
 
@@ -56,7 +60,7 @@ impl Driver {
         replica: Replica,
         shared: Arc<Shared>,
         local: Arc<Local>,
-        tick: Duration,
+        timing: Timing,
     ) -> Driver {
         let published = replica.published();
         let mut peers = Peers::new(local.clone());
@@ -66,7 +70,8 @@ impl Driver {
             shared,
             local,
             peers,
-            tick,
+            tick: timing.heartbeat,
+            hurry: timing.hurry_first_election,
             events: Vec::new(),
             refused: Vec::new(),
             published,
@@ -90,6 +95,15 @@ impl Driver {
         let mut clock = interval_at(tokio::time::Instant::now() + self.tick, self.tick);
         clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut last_tick = Instant::now();
+        if self
+            .published
+            .membership
+            .voters()
+            .all(|voter| voter == MemberId(self.shared.identity.member_id))
+        {
+            // Nobody else can lead.
+            self.shared.inbox.push(Event::LeaderGone);
+        }
         loop {
             let ticked = tokio::select! {
                 () = self.shared.inbox.filled() => false,
@@ -122,11 +136,29 @@ impl Driver {
             self.replica.feed(Event::Paused);
         }
         self.replica.feed(Event::Tick);
+        self.maybe_hurry();
         for event in self.refused.drain(..) {
             self.replica.feed(event);
         }
         let status = self.replica.status();
         self.shared.tell(status);
+    }
+
+    /// Campaigns before the timeout while this member has never heard of a leader, as soon as enough
+    /// others can be reached to elect one. Not at each tick, so that not all do it at once. Where a
+    /// leader is, nobody votes, and nothing is disturbed (thesis §9.6).
+    fn maybe_hurry(&mut self) {
+        if !self.hurry || self.published.leader.is_some() {
+            self.hurry = false;
+            return;
+        }
+        let me = MemberId(self.shared.identity.member_id);
+        let reached = |voter: &MemberId| *voter == me || self.peers.is_connected(*voter);
+        let voters: Vec<MemberId> = self.published.membership.voters().collect();
+        let is_quorum = voters.len() / 2 < voters.iter().copied().filter(reached).count();
+        if voters.contains(&me) && is_quorum && random().is_multiple_of(2) {
+            self.replica.feed(Event::LeaderGone);
+        }
     }
 
     fn turn(&mut self) -> Result<(), Fault> {
