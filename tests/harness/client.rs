@@ -13,8 +13,10 @@ use pb::watch_client::WatchClient;
 use tonic::Status;
 use tonic::transport::{Channel, Endpoint};
 
-/// How long a connection may be silent before it is asked for a sign of life, and then given up.
+/// How long it may take to connect, or to give a sign of life when asked for one.
 const SILENCE_MAX: Duration = Duration::from_secs(2);
+/// How often to ask for a sign of life. Who asks more often than every five seconds is thrown out.
+const SIGN_OF_LIFE_EVERY: Duration = Duration::from_secs(6);
 
 /// A connection to one member.
 #[derive(Clone, Debug)]
@@ -34,7 +36,7 @@ impl Client {
             .with_context(|| format!("{url} is no URL"))?
             .tcp_nodelay(true)
             .connect_timeout(SILENCE_MAX)
-            .http2_keep_alive_interval(SILENCE_MAX)
+            .http2_keep_alive_interval(SIGN_OF_LIFE_EVERY)
             .keep_alive_timeout(SILENCE_MAX)
             .initial_stream_window_size(8 << 20)
             .initial_connection_window_size(16 << 20);

@@ -38,6 +38,8 @@ struct Watcher {
     /// Whether the latest message said that the rest of its revision follows.
     is_fragment: bool,
     fragments_allowed: bool,
+    /// The server has ended it, because what it wanted to see was compacted.
+    is_dead: bool,
 }
 
 /// An open stream.
@@ -91,7 +93,7 @@ impl Watchers {
 
     /// Cancels a watcher, and draws the answer.
     pub(crate) async fn cancel(&mut self, id: i64) -> String {
-        if !self.watchers.contains_key(&id) {
+        if self.watchers.get(&id).is_none_or(|watcher| watcher.is_dead) {
             // The server says nothing of watchers that it does not know; what it says is seen by the
             // next synchronisation.
             self.send(RequestUnion::CancelRequest(pb::WatchCancelRequest { watch_id: id })).await;
@@ -114,6 +116,7 @@ impl Watchers {
         let deadline = Instant::now() + LAG_MAX;
         self.progress = 0;
         while Instant::now() < deadline {
+            self.bury_dead().await;
             self.send(RequestUnion::ProgressRequest(pb::WatchProgressRequest {})).await;
             let told = self.until(|response| {
                 (is_progress(response) && revision_of(response) >= revision).then_some(())
@@ -125,6 +128,16 @@ impl Watchers {
             }
         }
         Err(format!("no progress to {revision} within {LAG_MAX:?}"))
+    }
+
+    /// Cancels the watchers that the server has ended: as long as they are not, etcd reports no
+    /// progress of the stream.
+    async fn bury_dead(&mut self) {
+        let dead: Vec<i64> =
+            self.watchers.iter().filter(|(_, w)| w.is_dead).map(|(id, _)| *id).collect();
+        for id in dead {
+            self.send(RequestUnion::CancelRequest(pb::WatchCancelRequest { watch_id: id })).await;
+        }
     }
 
     /// Waits until the sentinel is told of `revision`.
@@ -185,7 +198,12 @@ impl Watchers {
 impl Watcher {
     /// Notes events, and whatever breaks a promise about them.
     fn note(&mut self, response: &pb::WatchResponse) {
+        if self.is_dead && response.canceled {
+            // etcd says so once more when it is cancelled after that; we say nothing.
+            return;
+        }
         if response.canceled {
+            self.is_dead = true;
             let _ = write!(self.told, "\n    {}", answer(response));
         }
         if !response.events.is_empty() {
