@@ -1,6 +1,9 @@
 //! What can be refused without looking at the store, in the order in which etcd refuses it. The
 //! server asks here before it proposes.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeSet;
 
 use crate::codec::TXN_DEPTH_MAX;

@@ -162,7 +162,15 @@ impl LeaseTable {
             }
         }
         join(chunks, at);
+        if let Some(before) = at.checked_sub(1) {
+            join(chunks, before);
+        }
         Some(lease)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn chunks_len(&self) -> usize {
+        self.chunks.len()
     }
 
     fn chunk_of(&self, id: i64) -> Option<usize> {
@@ -180,11 +188,11 @@ fn place(chunks: &mut [Chunk], id: i64) -> Option<usize> {
     Some(behind.saturating_sub(1))
 }
 
-/// Joins a chunk that has become short with the one behind it.
+/// Joins a chunk with the one behind it, if either has become short.
 fn join(chunks: &mut Vec<Chunk>, at: usize) {
     let len_of = |at: usize| chunks.get(at).map(|chunk| chunk.leases.len());
     let (Some(len), Some(next)) = (len_of(at), len_of(at + 1)) else { return };
-    if len < CHUNK_LEN_MIN && len + next <= JOINED_LEN_MAX {
+    if len.min(next) < CHUNK_LEN_MIN && len + next <= JOINED_LEN_MAX {
         let behind = chunks.remove(at + 1);
         Arc::make_mut(&mut chunks[at].leases).extend_from_slice(&behind.leases);
     }
