@@ -229,12 +229,15 @@ impl<'t> Validation<'t> {
 }
 
 /// Looks at what could be refused of a put: first its lease, then the key if something of it is to
-/// be kept.
+/// be kept. A key that is empty should have been refused before; here, too, it must not get on.
 pub(crate) fn validate_put(
     view: &View,
     has_lease: &dyn Fn(i64) -> bool,
     put: PutRef<'_>,
 ) -> Result<(), Rejection> {
+    if put.key.is_empty() {
+        return Err(Rejection::EmptyKey);
+    }
     if put.lease != 0 && !has_lease(put.lease) {
         return Err(Rejection::LeaseNotFound);
     }

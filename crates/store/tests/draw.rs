@@ -61,7 +61,7 @@ impl Draw<'_> {
         let ignore_lease = self.dice.one_in(12);
         let lease = if self.dice.one_in(3) { self.dice.pick(&LEASES) } else { 0 };
         Put {
-            key: self.key(),
+            key: if self.dice.one_in(100) { Bytes::new() } else { self.key() },
             value: if ignore_value { Bytes::new() } else { self.value() },
             lease: if ignore_lease { 0 } else { lease },
             previous: self.flag(),

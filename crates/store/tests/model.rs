@@ -309,6 +309,9 @@ impl Model {
     }
 
     fn check_put(&self, put: &Put) -> Result<(), Rejection> {
+        if put.key.is_empty() {
+            return Err(Rejection::EmptyKey);
+        }
         if put.lease != 0 && !self.leases.contains_key(&put.lease) {
             return Err(Rejection::LeaseNotFound);
         }
