@@ -50,7 +50,6 @@ const ALLOWED: &[Allowed] = &[
     Allowed { name: "xtask", workspace: &[], outside: Outside::Blocking },
     Allowed { name: "load", workspace: &[], outside: Outside::Blocking },
     Allowed { name: "tests", workspace: &["etcd-api"], outside: Outside::Any },
-    Allowed { name: "load", workspace: &[], outside: Outside::Any },
 ];
 
 /// Crates of the workspace depend on each other only as the table allows.
