@@ -9,14 +9,14 @@ use disk::{Cause, Disk, OpenMode, RealDisk};
 fn fresh(name: &str) -> PathBuf {
     let dir = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
     let _ = std::fs::remove_dir_all(&dir);
-    RealDisk.create_dir(&dir).expect("the directory of the build exists");
+    RealDisk::new().create_dir(&dir).expect("the directory of the build exists");
     dir
 }
 
 #[test]
 fn files_are_written_renamed_listed_and_removed() {
     let dir = fresh("files");
-    let disk = RealDisk;
+    let disk = RealDisk::new();
     let file = disk.open(&dir.join("a"), OpenMode::CreateNew).unwrap();
     file.zero_fill(5000).unwrap();
     file.write_all_at(4998, b"wxyz").unwrap();
@@ -41,7 +41,7 @@ fn files_are_written_renamed_listed_and_removed() {
 #[test]
 fn nobody_else_may_look() {
     let dir = fresh("modes");
-    drop(RealDisk.open(&dir.join("a"), OpenMode::CreateNew).unwrap());
+    drop(RealDisk::new().open(&dir.join("a"), OpenMode::CreateNew).unwrap());
     let mode = |path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!((mode(dir.clone()), mode(dir.join("a"))), (0o700, 0o600));
 }
@@ -50,15 +50,15 @@ fn nobody_else_may_look() {
 fn errors_name_the_file_and_the_cause() {
     let dir = fresh("errors");
     let missing = dir.join("missing");
-    let error = RealDisk.open(&missing, OpenMode::Read).expect_err("there is no file");
+    let error = RealDisk::new().open(&missing, OpenMode::Read).expect_err("there is no file");
     assert!(matches!(error.cause(), Cause::NotFound), "{error}");
     assert_eq!(error.to_string(), format!("cannot open {}: it does not exist", missing.display()));
 
-    drop(RealDisk.open(&dir.join("a"), OpenMode::CreateNew).unwrap());
-    let error = RealDisk.open(&dir.join("a"), OpenMode::CreateNew).expect_err("it exists");
+    drop(RealDisk::new().open(&dir.join("a"), OpenMode::CreateNew).unwrap());
+    let error = RealDisk::new().open(&dir.join("a"), OpenMode::CreateNew).expect_err("it exists");
     assert!(matches!(error.cause(), Cause::Exists), "{error}");
 
-    let file = RealDisk.open(&dir.join("a"), OpenMode::Read).unwrap();
+    let file = RealDisk::new().open(&dir.join("a"), OpenMode::Read).unwrap();
     let error = file.write_at(0, b"x").expect_err("the file was opened to be read");
     assert_eq!(file.path(), error.path());
     assert!(std::error::Error::source(&error).is_some(), "the kernel's words are the source");
@@ -67,9 +67,9 @@ fn errors_name_the_file_and_the_cause() {
 #[test]
 fn directory_is_locked_until_the_lock_is_dropped() {
     let dir = fresh("lock");
-    let lock = RealDisk.lock(&dir).unwrap();
-    let error = RealDisk.lock(&dir).expect_err("the directory is locked");
+    let lock = RealDisk::new().lock(&dir).unwrap();
+    let error = RealDisk::new().lock(&dir).expect_err("the directory is locked");
     assert!(matches!(error.cause(), Cause::Locked), "{error}");
     drop(lock);
-    RealDisk.lock(&dir).unwrap();
+    RealDisk::new().lock(&dir).unwrap();
 }

@@ -47,7 +47,8 @@ fn main() {
 /// Writes for a while, each entry as a batch of its own; returns entries per second.
 fn round(dir: &Path, in_flight: u64, times: &mut Vec<Duration>) -> f64 {
     let _ = std::fs::remove_dir_all(dir);
-    let (mut wal, _) = Wal::open(Arc::new(RealDisk), Options::new(dir, 1)).expect("a disk to use");
+    let (mut wal, _) =
+        Wal::open(Arc::new(RealDisk::new()), Options::new(dir, 1)).expect("a disk to use");
     if let Some(preparation) = wal.prepare_next() {
         wal.adopt(preparation.run().expect("space for a segment"));
     }
