@@ -8,7 +8,7 @@ use crate::fault::Fault;
 #[must_use = "nothing is done until it runs"]
 pub enum Job {
     /// Writes an image of the state to the disk.
-    Checkpoint(CheckpointJob),
+    Checkpoint(Box<CheckpointJob>),
     /// Makes a segment of the log ahead.
     Segment(wal::Preparation),
 }

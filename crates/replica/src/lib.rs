@@ -16,12 +16,16 @@
 //! acknowledges leaves after.
 
 mod checkpoint;
+mod clients;
 mod event;
 mod fault;
 mod images;
 mod job;
+mod journal;
+mod lease;
 mod options;
 mod output;
+mod proposals;
 mod replica;
 mod status;
 

@@ -56,7 +56,7 @@ pub struct Published {
     /// The IDs of members that were removed, which never come back.
     pub removed: Arc<BTreeSet<u64>>,
     /// Alarms that are raised.
-    pub alarms: Arc<Vec<(u64, AlarmKind)>>,
+    pub alarms: Arc<BTreeSet<(u64, AlarmKind)>>,
     /// The version that the cluster can speak, `X.Y.Z`; empty before the first leader says so.
     pub cluster_version: Arc<str>,
     /// The version that a downgrade under way goes to.

@@ -11,6 +11,8 @@ pub struct Status {
     pub cluster_id: u64,
     /// How far this member's own machine has come.
     pub applied: Index,
+    /// Up to where its log is on its disk.
+    pub durable: Index,
     /// Where its newest durable checkpoint stands.
     pub checkpoint: Index,
     /// The size of that checkpoint in bytes.
@@ -21,6 +23,8 @@ pub struct Status {
     pub log_bytes: u64,
     /// What is held of keys and versions.
     pub sizes: mvcc::Sizes,
+    /// What counts for the quota, in bytes: the same on all members.
+    pub live_bytes: u64,
     /// How many leases there are.
     pub leases_len: usize,
     /// How many clients wait for an answer.
