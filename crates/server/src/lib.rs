@@ -2,9 +2,13 @@
 
 pub mod bootstrap;
 pub mod config;
+pub mod convert;
 mod dice;
 pub mod http;
 pub mod member;
+pub mod metrics;
 mod peer;
+pub mod service;
+pub mod status;
 pub mod tls;
 pub mod transport;

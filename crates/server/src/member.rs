@@ -2,11 +2,14 @@
 
 pub(crate) mod admission;
 mod birth;
+pub(crate) mod chores;
 mod driver;
+mod fitness;
 mod handle;
 mod inbox;
 
 pub(crate) use birth::{Birth, birth};
 pub(crate) use driver::{Driver, Exit};
+pub(crate) use fitness::{Fitness, STORAGE_VERSION};
 pub(crate) use handle::Shared;
 pub use handle::{Executed, Handle, Identity};

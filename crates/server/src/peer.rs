@@ -39,7 +39,7 @@ mod wire;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
 use raft::{Body, MemberId};
@@ -48,6 +48,7 @@ use tracing::{error, warn};
 
 use crate::config::Url;
 use crate::member::{Identity, Shared};
+use crate::metrics::Metrics;
 
 pub(crate) use accept::Host;
 pub(crate) use hello::{Hello, Purpose, Roster, Verdict};
@@ -64,19 +65,24 @@ pub(crate) struct Local {
     images: Images,
     /// How many connections for messages each peer has made.
     inbound: Mutex<HashMap<u64, usize>>,
-    received_bytes: AtomicU64,
+    metrics: Arc<Metrics>,
     removed: AtomicBool,
 }
 
 impl Local {
-    pub(crate) fn new(shared: Arc<Shared>, images: Images, tls: Option<ClientTls>) -> Arc<Local> {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        images: Images,
+        tls: Option<ClientTls>,
+        metrics: Arc<Metrics>,
+    ) -> Arc<Local> {
         Arc::new(Local {
             identity: shared.identity.clone(),
             shared,
             tls,
             images,
             inbound: Mutex::default(),
-            received_bytes: AtomicU64::new(0),
+            metrics,
             removed: AtomicBool::new(false),
         })
     }
@@ -102,10 +108,6 @@ impl Local {
         self.inbound.lock().get(&peer).copied().unwrap_or(0)
     }
 
-    fn count_received(&self, bytes: usize) {
-        self.received_bytes.fetch_add(bytes as u64, Ordering::Relaxed);
-    }
-
     /// A peer says that this member was removed. Only what is committed makes a peer say so.
     fn on_removed(&self, by: MemberId) {
         if !self.removed.swap(true, Ordering::Relaxed) {
@@ -118,12 +120,6 @@ impl Local {
     pub(crate) fn is_removed(&self) -> bool {
         self.removed.load(Ordering::Relaxed)
     }
-
-    /// How many bytes peers have sent.
-    pub(crate) fn received_bytes(&self) -> u64 {
-        self.received_bytes.load(Ordering::Relaxed)
-    }
-
 }
 
 impl fmt::Debug for Local {
@@ -151,6 +147,7 @@ impl Peers {
             let stays = published.members.contains_key(&id.0) || published.membership.contains(*id);
             if !stays {
                 link.end();
+                self.local.metrics.network.forget_peer(id.0);
             }
             stays
         });
@@ -206,11 +203,6 @@ impl Peers {
     /// Tells whether this member can speak to a peer.
     pub(crate) fn is_connected(&self, peer: MemberId) -> bool {
         self.links.get(&peer).is_some_and(|link| link.is_connected())
-    }
-
-    /// The links, for those who watch them.
-    pub(crate) fn links(&self) -> &BTreeMap<MemberId, Arc<Link>> {
-        &self.links
     }
 }
 

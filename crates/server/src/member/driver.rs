@@ -16,13 +16,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use raft::{MemberId, RoleKind};
-use replica::{Event, Fault, Output, Published, Replica};
+use replica::{Event, Fault, Finished, Job, Output, Published, Replica};
 use tokio::time::{MissedTickBehavior, interval_at};
 use tracing::{error, info, warn};
 
 use super::handle::Shared;
 use crate::config::Timing;
 use crate::dice::random;
+use crate::metrics::Metrics;
 use crate::peer::{Local, Peers};
 
 /// A gap between two ticks that is this many ticks long is a pause of the process.
@@ -45,6 +46,7 @@ pub(crate) struct Driver {
     shared: Arc<Shared>,
     local: Arc<Local>,
     peers: Peers,
+    metrics: Arc<Metrics>,
     tick: Duration,
     events: Vec<Event>,
     /// What is given to the replica at the next tick.
@@ -60,6 +62,7 @@ impl Driver {
         replica: Replica,
         shared: Arc<Shared>,
         local: Arc<Local>,
+        metrics: Arc<Metrics>,
         timing: Timing,
     ) -> Driver {
         let published = replica.published();
@@ -70,6 +73,7 @@ impl Driver {
             shared,
             local,
             peers,
+            metrics,
             tick: timing.heartbeat,
             hurry: timing.hurry_first_election,
             events: Vec::new(),
@@ -166,12 +170,19 @@ impl Driver {
             self.replica.feed(event);
         }
         loop {
+            let began = Instant::now();
             let output = self.replica.flush()?;
+            let is_news = output.published.is_some();
             self.perform(output);
+            if is_news {
+                self.metrics.disk.batch_apply.observe(began.elapsed());
+            }
             if !self.replica.needs_sync() {
                 return Ok(());
             }
+            let began = Instant::now();
             self.replica.sync()?;
+            self.metrics.disk.wal_fsync.observe(began.elapsed());
         }
     }
 
@@ -185,9 +196,9 @@ impl Driver {
         }
         self.shared.inbox.answer(replies);
         for job in jobs {
-            let shared = self.shared.clone();
+            let (shared, metrics) = (self.shared.clone(), self.metrics.clone());
             tokio::task::spawn_blocking(move || {
-                shared.inbox.push(Event::Finished(job.run()));
+                shared.inbox.push(Event::Finished(run_job(job, &metrics)));
             });
         }
         self.removed |= removed;
@@ -201,6 +212,9 @@ impl Driver {
             self.peers.follow(&published);
         }
         if (before.role, before.leader) != (published.role, published.leader) {
+            if published.leader.is_some() && before.leader != published.leader {
+                self.metrics.member.leader_changes.increment();
+            }
             self.on_leadership(&before, &published);
         }
         self.shared.publish(published);
@@ -218,4 +232,15 @@ impl Driver {
             (_, Some(_) | None) => {}
         }
     }
+}
+
+/// Does what was to be done in the background.
+fn run_job(job: Job, metrics: &Metrics) -> Finished {
+    let is_checkpoint = matches!(job, Job::Checkpoint(_));
+    let began = Instant::now();
+    let finished = job.run();
+    if is_checkpoint {
+        metrics.disk.checkpoint.observe(began.elapsed());
+    }
+    finished
 }

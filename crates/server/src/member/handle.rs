@@ -1,6 +1,5 @@
 //! The door to this member for everything that serves clients.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -232,8 +231,17 @@ impl Handle {
     /// # Errors
     ///
     /// Only if the member stops.
-    pub async fn lease_keys(&self, id: i64) -> Result<BTreeSet<Bytes>, Unavailable> {
+    pub async fn lease_keys(&self, id: i64) -> Result<Vec<Bytes>, Unavailable> {
         self.look(move |replica| replica.lease_keys(id)).await
+    }
+
+    /// Returns everything that this member stores, as it is now.
+    ///
+    /// # Errors
+    ///
+    /// Only if the member stops.
+    pub async fn image(&self) -> Result<store::Image, Unavailable> {
+        self.look(Replica::image).await
     }
 
     async fn look<T: Send + 'static>(

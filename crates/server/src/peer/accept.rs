@@ -154,10 +154,11 @@ async fn messages(local: &Arc<Local>, stream: Stream, from: u64) -> anyhow::Resu
 async fn listen(local: &Local, stream: Stream, from: u64) -> anyhow::Result<()> {
     let (mut listening, mut speaking) = tokio::io::split(stream);
     let mut frames = Frames::default();
+    let metrics = local.metrics.network.peer(from);
     while let Some(bodies) = frames.read(&mut listening).await? {
         let mut events = Vec::with_capacity(bodies.len());
         for body in bodies {
-            local.count_received(body.len());
+            metrics.received_bytes.add(body.len() as u64);
             match arrival(body)? {
                 Arrival::Ping(number) => {
                     let mut pong = Vec::new();

@@ -1,7 +1,7 @@
 //! The connection by which this member speaks to one peer, kept up for as long as both are members.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use raft::MemberId;
@@ -18,6 +18,7 @@ use super::outbox::{Outbox, Posted};
 use super::wire::{put_ping, read_pong};
 use crate::config::Url;
 use crate::dice::jitter;
+use crate::metrics::PeerMetrics;
 
 /// The shortest and the longest pause between two attempts to call.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(1));
@@ -39,9 +40,7 @@ pub(crate) struct Link {
     /// Where the peer is to be found; empty ends the link.
     urls: watch::Sender<Vec<Url>>,
     gone: AtomicBool,
-    /// The time of the last ping there and back, in microseconds; zero before the first.
-    round_trip_micros: AtomicU64,
-    failures: AtomicU64,
+    metrics: Arc<PeerMetrics>,
     began: Instant,
 }
 
@@ -53,8 +52,7 @@ impl Link {
             outbox: Outbox::default(),
             urls: watch::Sender::new(urls),
             gone: AtomicBool::new(false),
-            round_trip_micros: AtomicU64::new(0),
-            failures: AtomicU64::new(0),
+            metrics: local.metrics.network.peer(id.0),
             began: Instant::now(),
         });
         tokio::spawn(link.clone().keep_up(local));
@@ -85,30 +83,20 @@ impl Link {
     pub(crate) fn post(&self, message: &PeerMessage) -> Posted {
         let posted = self.outbox.post(message);
         if posted == Posted::Dropped {
-            self.failures.fetch_add(1, Ordering::Relaxed);
+            self.metrics.sent_failures.increment();
         }
         posted
     }
 
     /// Sends what can be sent without waiting.
     pub(crate) fn flush(&self) {
-        self.outbox.flush();
+        let sent = self.outbox.flush();
+        self.metrics.sent_bytes.add(sent as u64);
     }
 
     /// Tells whether there is a connection.
     pub(crate) fn is_connected(&self) -> bool {
         self.outbox.is_connected()
-    }
-
-    /// The time of the last ping there and back; `None` before the first.
-    pub(crate) fn round_trip(&self) -> Option<Duration> {
-        let micros = self.round_trip_micros.load(Ordering::Relaxed);
-        (micros > 0).then(|| Duration::from_micros(micros))
-    }
-
-    /// How many bytes were sent, and how many messages could not be.
-    pub(crate) fn counts(&self) -> (u64, u64) {
-        (self.outbox.sent_bytes(), self.failures.load(Ordering::Relaxed))
     }
 
     async fn keep_up(self: Arc<Link>, local: Arc<Local>) {
@@ -153,8 +141,11 @@ impl Link {
         match call(url, local.tls.as_ref(), &hello).await {
             Ok((stream, Verdict::Welcome)) => {
                 info!(peer, url = url.as_str(), "connected to a peer");
+                self.metrics.connected.set(1);
                 self.serve(stream, urls).await;
                 self.outbox.disconnect();
+                self.metrics.connected.set(0);
+                self.metrics.disconnected.increment();
                 info!(peer, "lost the connection to a peer");
                 local.shared.inbox.push(Event::Unreachable(self.id));
                 None
@@ -207,8 +198,8 @@ impl Link {
                     let Ok(Some(bodies)) = read else { return };
                     for body in bodies {
                         let Ok(sent) = read_pong(body) else { return };
-                        let micros = self.now_micros().saturating_sub(sent).max(1);
-                        self.round_trip_micros.store(micros, Ordering::Relaxed);
+                        let micros = self.now_micros().saturating_sub(sent);
+                        self.metrics.round_trip.observe(Duration::from_micros(micros));
                         unanswered = 0;
                     }
                 }

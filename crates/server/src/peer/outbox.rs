@@ -37,9 +37,10 @@ struct State {
     waiting: Vec<u8>,
     /// How much of `waiting` is sent.
     sent: usize,
+    /// How much of `waiting` [`Outbox::flush`] has returned.
+    counted: usize,
     /// The connection refused to go on.
     broken: bool,
-    sent_bytes: u64,
 }
 
 /// What became of a message.
@@ -71,39 +72,37 @@ impl Outbox {
     }
 
     /// Sends as much as the connection takes without waiting, and leaves the rest to
-    /// [`Outbox::drain`].
-    pub(crate) fn flush(&self) {
+    /// [`Outbox::drain`]. Returns how many bytes will be sent, or were.
+    pub(crate) fn flush(&self) -> usize {
         let mut state = self.state.lock();
+        let bytes = state.waiting.len() - state.counted;
+        state.counted = state.waiting.len();
         if state.waiting.is_empty() {
-            return;
+            return bytes;
         }
         let done = state.poll(&mut Context::from_waker(Waker::noop()));
         if done.is_pending() || state.broken {
             self.left_over.notify_one();
         }
+        bytes
     }
 
     /// Opens the box: what is put in from now on goes to this connection.
     pub(crate) fn connect(&self, sink: Sink) {
         let mut state = self.state.lock();
-        *state = State { sink: Some(sink), sent_bytes: state.sent_bytes, ..State::default() };
+        *state = State { sink: Some(sink), ..State::default() };
     }
 
     /// Closes the box, and drops what waits in it.
     pub(crate) fn disconnect(&self) {
         let mut state = self.state.lock();
-        *state = State { sent_bytes: state.sent_bytes, ..State::default() };
+        *state = State::default();
     }
 
     /// Tells whether there is a connection.
     pub(crate) fn is_connected(&self) -> bool {
         let state = self.state.lock();
         state.sink.is_some() && !state.broken
-    }
-
-    /// How many bytes were given to connections, ever.
-    pub(crate) fn sent_bytes(&self) -> u64 {
-        self.state.lock().sent_bytes
     }
 
     /// Sends what [`Outbox::flush`] leaves over, again and again, until the connection breaks.
@@ -127,7 +126,6 @@ impl State {
                 Poll::Ready(Ok(0)) | Poll::Ready(Err(_)) => self.broken = true,
                 Poll::Ready(Ok(written)) => {
                     self.sent += written;
-                    self.sent_bytes += written as u64;
                 }
                 Poll::Pending => return Poll::Pending,
             }
@@ -135,6 +133,7 @@ impl State {
         self.waiting.clear();
         self.waiting.shrink_to(IDLE_BYTES_MAX);
         self.sent = 0;
+        self.counted = 0;
         match Pin::new(sink).poll_flush(context) {
             Poll::Ready(Err(_)) => self.broken = true,
             Poll::Ready(Ok(())) => {}
@@ -182,14 +181,13 @@ mod tests {
             assert_eq!(outbox.post(&message()), Posted::Waiting);
             put_message(&mut expected, &message());
         }
-        outbox.flush();
+        assert_eq!(outbox.flush(), expected.len());
         let mut received = vec![0; expected.len()];
         tokio::select! {
             () = outbox.drain() => panic!("the connection holds"),
             read = theirs.read_exact(&mut received) => { read.unwrap(); }
         }
         assert_eq!(received, expected);
-        assert_eq!(outbox.sent_bytes(), expected.len() as u64);
     }
 
     #[tokio::test]
