@@ -1,0 +1,277 @@
+//! Who belongs to the cluster.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use etcd_api::etcdserverpb as api;
+use etcd_api::etcdserverpb::cluster_server::Cluster;
+use raft::MemberId;
+use raft::membership::Change;
+use replica::Published;
+use sha1::{Digest, Sha1};
+use store::{Command, MemberAttributes, MembershipContext};
+use tonic::metadata::MetadataMap;
+use tonic::{Request, Response, Status};
+
+use super::Limits;
+use super::call::Method;
+use super::door::{Door, Learner};
+use crate::config::Url;
+use crate::metrics::Metrics;
+use crate::status::{Refusal, refused};
+
+const NAME: &str = "etcdserverpb.Cluster";
+
+/// Changes who belongs to the cluster.
+#[derive(Clone, Debug)]
+pub struct ClusterService {
+    door: Door,
+    limits: Limits,
+    methods: Methods,
+}
+
+impl ClusterService {
+    /// Makes the service.
+    #[must_use]
+    pub fn new(door: Door, limits: Limits, metrics: &Arc<Metrics>) -> ClusterService {
+        ClusterService { door, limits, methods: Methods::new(metrics) }
+    }
+
+    async fn add(
+        &self,
+        request: Request<api::MemberAddRequest>,
+    ) -> Result<api::MemberAddResponse, Status> {
+        let before = self.enter(request.metadata()).await?;
+        let api::MemberAddRequest { peer_ur_ls, is_learner } = request.into_inner();
+        let peer_urls = parse_urls(&peer_ur_ls)?;
+        if !is_learner && self.limits.strict_reconfiguration {
+            has_enough_started(Step::AddVoter, &before)?;
+        }
+        let member = member_id(&peer_urls, SystemTime::now());
+        let attributes = MemberAttributes { peer_urls, ..MemberAttributes::default() };
+        let id = MemberId(member);
+        let change = if is_learner { Change::AddLearner(id) } else { Change::AddVoter(id) };
+        let added = MembershipContext::Added { member, attributes: attributes.clone() };
+        let after = self.change(change, added).await?;
+        Ok(api::MemberAddResponse {
+            header: Some(self.door.header_without_revision(&after).message()),
+            member: Some(message(member, &attributes, is_learner)),
+            members: messages(&after),
+        })
+    }
+
+    async fn remove(
+        &self,
+        request: Request<api::MemberRemoveRequest>,
+    ) -> Result<api::MemberRemoveResponse, Status> {
+        let before = self.enter(request.metadata()).await?;
+        let member = request.into_inner().id;
+        let id = MemberId(member);
+        if !before.membership.learners().contains(&id) && self.limits.strict_reconfiguration {
+            has_enough_started(Step::RemoveVoter(member), &before)?;
+        }
+        let removed = MembershipContext::Removed { member };
+        let after = self.change(Change::Remove(id), removed).await?;
+        let header = Some(self.door.header_without_revision(&after).message());
+        Ok(api::MemberRemoveResponse { header, members: messages(&after) })
+    }
+
+    async fn update(
+        &self,
+        request: Request<api::MemberUpdateRequest>,
+    ) -> Result<api::MemberUpdateResponse, Status> {
+        self.door.enter(request.metadata(), Learner::Refuses)?;
+        let api::MemberUpdateRequest { id: member, peer_ur_ls } = request.into_inner();
+        let peer_urls = parse_urls(&peer_ur_ls)?;
+        let command = Command::MemberUpdate { member, peer_urls };
+        let done = self.door.handle().propose(command).await.map_err(refused)?;
+        done.applied.result.map_err(refused)?;
+        let after = self.door.handle().published();
+        let header = Some(self.door.header_without_revision(&after).message());
+        Ok(api::MemberUpdateResponse { header, members: messages(&after) })
+    }
+
+    async fn list(
+        &self,
+        request: Request<api::MemberListRequest>,
+    ) -> Result<api::MemberListResponse, Status> {
+        let published = self.door.enter(request.metadata(), Learner::Refuses)?;
+        let published = if request.get_ref().linearizable {
+            self.door.handle().read_index().await.map_err(refused)?
+        } else {
+            published
+        };
+        let header = Some(self.door.header_without_revision(&published).message());
+        Ok(api::MemberListResponse { header, members: messages(&published) })
+    }
+
+    async fn promote(
+        &self,
+        request: Request<api::MemberPromoteRequest>,
+    ) -> Result<api::MemberPromoteResponse, Status> {
+        let before = self.enter(request.metadata()).await?;
+        let member = request.into_inner().id;
+        let id = MemberId(member);
+        if before.membership.learners().contains(&id) && self.limits.strict_reconfiguration {
+            has_enough_started(Step::Promote, &before)?;
+        }
+        let promoted = MembershipContext::Promoted { member };
+        let after = self.change(Change::Promote(id), promoted).await?;
+        let header = Some(self.door.header_without_revision(&after).message());
+        Ok(api::MemberPromoteResponse { header, members: messages(&after) })
+    }
+
+    /// Lets a change in, and returns the members as of now, everywhere.
+    async fn enter(&self, metadata: &MetadataMap) -> Result<Arc<Published>, Status> {
+        self.door.enter(metadata, Learner::Refuses)?;
+        self.door.handle().read_index().await.map_err(refused)
+    }
+
+    async fn change(
+        &self,
+        change: Change,
+        context: MembershipContext,
+    ) -> Result<Arc<Published>, Status> {
+        let handle = self.door.handle();
+        handle.change_membership(vec![change], context).await.map_err(refused)?.map_err(refused)?;
+        Ok(handle.published())
+    }
+}
+
+/// A change to the voters.
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    AddVoter,
+    Promote,
+    RemoveVoter(u64),
+}
+
+/// Refuses a change after which those voters that have ever started would be no majority.
+fn has_enough_started(step: Step, published: &Published) -> Result<(), Status> {
+    let voters = published.membership.incoming().iter().map(|id| id.0);
+    let voters: Vec<u64> = match step {
+        Step::AddVoter | Step::Promote => voters.collect(),
+        Step::RemoveVoter(removed) => voters.filter(|id| *id != removed).collect(),
+    };
+    let has_started = |id: &&u64| published.members.get(id).is_some_and(|of| !of.name.is_empty());
+    let started_len = voters.iter().filter(has_started).count();
+    let (started_len, voters_len) = match step {
+        // One voter that is alone may have another beside it, who brings the quorum to two.
+        Step::AddVoter if started_len == 1 && voters.len() == 1 => return Ok(()),
+        Step::AddVoter => (started_len, voters.len() + 1),
+        // The learner has caught up, so it has started.
+        Step::Promote => (started_len + 1, voters.len() + 1),
+        Step::RemoveVoter(_) => (started_len, voters.len()),
+    };
+    if started_len < voters_len / 2 + 1 {
+        return Err(Refusal::NotEnoughStarted.into());
+    }
+    Ok(())
+}
+
+/// Reads peer URLs, and returns them sorted.
+fn parse_urls(texts: &[String]) -> Result<Vec<String>, Status> {
+    let urls = texts.iter().map(|text| Url::parse(text)).collect::<Result<Vec<_>, _>>();
+    let mut urls: Vec<String> = match urls {
+        Ok(urls) => urls.iter().map(|url| url.as_str().to_owned()).collect(),
+        Err(_) => return Err(Refusal::BadMemberUrls.into()),
+    };
+    if urls.is_empty() {
+        return Err(Refusal::BadMemberUrls.into());
+    }
+    urls.sort();
+    Ok(urls)
+}
+
+/// Returns the ID of a member that is added now: the beginning of the SHA-1 of its sorted URLs and
+/// the second.
+fn member_id(peer_urls: &[String], now: SystemTime) -> u64 {
+    let seconds = now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    let mut hash = Sha1::new();
+    for url in peer_urls {
+        hash.update(url);
+    }
+    hash.update(seconds.to_string());
+    let head = hash.finalize().iter().take(8).fold(0, |id, byte| id << 8 | u64::from(*byte));
+    // Zero means nobody.
+    head.max(1)
+}
+
+fn message(id: u64, attributes: &MemberAttributes, is_learner: bool) -> api::Member {
+    api::Member {
+        id,
+        name: attributes.name.clone(),
+        peer_ur_ls: attributes.peer_urls.clone(),
+        client_ur_ls: attributes.client_urls.clone(),
+        is_learner,
+    }
+}
+
+/// Returns all members, by ID.
+fn messages(published: &Published) -> Vec<api::Member> {
+    let members: &BTreeMap<u64, MemberAttributes> = &published.members;
+    let learners = published.membership.learners();
+    let is_learner = |id: u64| learners.contains(&MemberId(id));
+    members.iter().map(|(id, attributes)| message(*id, attributes, is_learner(*id))).collect()
+}
+
+#[derive(Clone, Debug)]
+struct Methods {
+    add: Method,
+    remove: Method,
+    update: Method,
+    list: Method,
+    promote: Method,
+}
+
+impl Methods {
+    fn new(metrics: &Arc<Metrics>) -> Methods {
+        let method = |name| Method::new(metrics, NAME, name);
+        Methods {
+            add: method("MemberAdd"),
+            remove: method("MemberRemove"),
+            update: method("MemberUpdate"),
+            list: method("MemberList"),
+            promote: method("MemberPromote"),
+        }
+    }
+}
+
+#[tonic::async_trait]
+impl Cluster for ClusterService {
+    async fn member_add(
+        &self,
+        request: Request<api::MemberAddRequest>,
+    ) -> Result<Response<api::MemberAddResponse>, Status> {
+        self.methods.add.answer(self.add(request)).await
+    }
+
+    async fn member_remove(
+        &self,
+        request: Request<api::MemberRemoveRequest>,
+    ) -> Result<Response<api::MemberRemoveResponse>, Status> {
+        self.methods.remove.answer(self.remove(request)).await
+    }
+
+    async fn member_update(
+        &self,
+        request: Request<api::MemberUpdateRequest>,
+    ) -> Result<Response<api::MemberUpdateResponse>, Status> {
+        self.methods.update.answer(self.update(request)).await
+    }
+
+    async fn member_list(
+        &self,
+        request: Request<api::MemberListRequest>,
+    ) -> Result<Response<api::MemberListResponse>, Status> {
+        self.methods.list.answer(self.list(request)).await
+    }
+
+    async fn member_promote(
+        &self,
+        request: Request<api::MemberPromoteRequest>,
+    ) -> Result<Response<api::MemberPromoteResponse>, Status> {
+        self.methods.promote.answer(self.promote(request)).await
+    }
+}

@@ -1,0 +1,180 @@
+//! What every call passes first: may it be served here and now.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use mvcc::Revision;
+use raft::MemberId;
+use replica::Published;
+use tokio::sync::Notify;
+use tokio::sync::futures::OwnedNotified;
+use tokio_stream::Stream;
+use tonic::Status;
+use tonic::metadata::MetadataMap;
+
+use crate::convert::Header;
+use crate::member::{Executed, Handle};
+use crate::status::Refusal;
+
+/// Says that the client would rather be refused than served by a member without a leader.
+const HAS_LEADER: &str = "hasleader";
+
+/// The version of the client.
+const CLIENT_VERSION: &str = "client-api-version";
+
+/// So many election timeouts without a leader end the streams of clients that want one.
+const LEADERLESS_MAX: u32 = 3;
+
+/// Whether a learner serves a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Learner {
+    /// It does.
+    Serves,
+    /// It does not.
+    Refuses,
+}
+
+/// What every call passes. A clone is the same door.
+#[derive(Clone, Debug)]
+pub struct Door {
+    handle: Handle,
+    leader_lost: Arc<Notify>,
+}
+
+impl Door {
+    /// Opens the door to a member.
+    #[must_use]
+    pub fn new(handle: Handle) -> Door {
+        Door { handle, leader_lost: Arc::default() }
+    }
+
+    /// Returns what is behind the door.
+    #[must_use]
+    pub fn handle(&self) -> &Handle {
+        &self.handle
+    }
+
+    /// Lets a call in, and returns what is known at that moment.
+    ///
+    /// # Errors
+    ///
+    /// The member is a learner, or has no leader where one is wanted, or the client's
+    /// version is no text.
+    pub fn enter(
+        &self,
+        metadata: &MetadataMap,
+        learner: Learner,
+    ) -> Result<Arc<Published>, Status> {
+        let published = self.handle.published();
+        if learner == Learner::Refuses && self.is_learner(&published) {
+            return Err(Refusal::NotSupportedForLearner.into());
+        }
+        if let Some(version) = metadata.get(CLIENT_VERSION)
+            && std::str::from_utf8(version.as_bytes()).is_err()
+        {
+            return Err(Refusal::InvalidClientVersion.into());
+        }
+        if published.leader.is_none() && wants_leader(metadata) {
+            return Err(Refusal::NoLeader.into());
+        }
+        Ok(published)
+    }
+
+    /// Makes a stream end if its client wants a leader and there has been none for long. To be
+    /// called when the call enters.
+    pub fn until_leader_lost<S>(&self, metadata: &MetadataMap, answers: S) -> UntilLeaderLost<S> {
+        let lost = wants_leader(metadata)
+            .then(|| Box::pin(Arc::clone(&self.leader_lost).notified_owned()));
+        UntilLeaderLost { answers: Some(Box::pin(answers)), lost }
+    }
+
+    /// Looks after the leader for the streams of all clients. Runs as long as the member; once is
+    /// enough, for all clones.
+    pub async fn watch_leader(&self) {
+        let mut leaderless = 0;
+        loop {
+            tokio::time::sleep(self.handle.identity().election_timeout).await;
+            let is_led = self.handle.published().leader.is_some();
+            leaderless = if is_led { 0 } else { leaderless + 1 };
+            if LEADERLESS_MAX <= leaderless {
+                self.leader_lost.notify_waiters();
+            }
+        }
+    }
+
+    /// Tells whether this member has no vote.
+    #[must_use]
+    pub fn is_learner(&self, published: &Published) -> bool {
+        published.membership.learners().contains(&MemberId(self.handle.identity().member_id))
+    }
+
+    /// Returns the header of answers that have no revision.
+    #[must_use]
+    pub fn header_without_revision(&self, published: &Published) -> Header {
+        let identity = self.handle.identity();
+        Header {
+            cluster_id: identity.cluster_id,
+            member_id: identity.member_id,
+            revision: 0,
+            raft_term: published.term.0,
+        }
+    }
+
+    /// Returns the header of an answer that was read.
+    #[must_use]
+    pub fn header(&self, published: &Published) -> Header {
+        self.header_without_revision(published).at(published.view.revision())
+    }
+
+    /// Returns the header of an answer to something that was executed at `revision`.
+    #[must_use]
+    pub fn header_of(&self, executed: &Executed) -> Header {
+        let identity = self.handle.identity();
+        let Revision(revision) = executed.applied.revision;
+        Header {
+            cluster_id: identity.cluster_id,
+            member_id: identity.member_id,
+            revision,
+            raft_term: executed.at.term.0,
+        }
+    }
+}
+
+fn wants_leader(metadata: &MetadataMap) -> bool {
+    metadata.get(HAS_LEADER).is_some_and(|value| value.as_bytes() == b"true")
+}
+
+/// The machine answers each command with an answer of its kind.
+pub(super) fn unexpected() -> ! {
+    panic!("a command was answered with the answer to another")
+}
+
+/// Answers that end when the member has been without a leader for long.
+#[derive(Debug)]
+pub struct UntilLeaderLost<S> {
+    /// `None` once they have ended.
+    answers: Option<Pin<Box<S>>>,
+    /// `None` for clients to whom the leader is nothing.
+    lost: Option<Pin<Box<OwnedNotified>>>,
+}
+
+impl<S, T> Stream for UntilLeaderLost<S>
+where
+    S: Stream<Item = Result<T, Status>>,
+{
+    type Item = Result<T, Status>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<S::Item>> {
+        let UntilLeaderLost { answers, lost } = &mut *self;
+        let Some(open) = answers else { return Poll::Ready(None) };
+        if let Some(lost) = lost
+            && lost.as_mut().poll(context).is_ready()
+        {
+            *answers = None;
+            return Poll::Ready(Some(Err(Refusal::NoLeader.into())));
+        }
+        open.as_mut().poll_next(context)
+    }
+}
