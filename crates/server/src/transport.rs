@@ -42,6 +42,7 @@
 //! References: RFC 9113 (HTTP/2), gRPC over HTTP/2, etcd's `embed/serve.go` at 3.7 for what shares
 //! an address.
 
+mod clock;
 mod coalesce;
 mod connection;
 mod dispatch;

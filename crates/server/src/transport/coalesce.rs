@@ -171,8 +171,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Coalesce<S> {
         Poll::Ready(Ok(len))
     }
 
+    /// Small frames are then put together by hyper itself, which is one call less for each.
     fn is_write_vectored(&self) -> bool {
-        true
+        false
     }
 
     fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {

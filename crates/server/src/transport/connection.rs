@@ -13,6 +13,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
+use super::clock::TurnClock;
 use super::coalesce::{Coalesce, coalesce};
 use super::dispatch::Dispatch;
 use super::driver::{Closable, Driver};
@@ -204,7 +205,7 @@ async fn http2(stream: Stream, dispatch: Dispatch, common: &Common) -> io::Resul
     let options = &common.options;
     let (written, pump) = coalesce(stream);
     let connection: Http2<Stream> = http2::Builder::new(Eager)
-        .timer(TokioTimer::new())
+        .timer(TurnClock::new())
         .auto_date_header(false)
         .initial_stream_window_size(STREAM_WINDOW_BYTES)
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)

@@ -7,6 +7,7 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::AsyncWrite;
 
+use super::clock::TurnClock;
 use super::coalesce::Pump;
 
 /// A connection that can be told to end when its calls have.
@@ -54,6 +55,7 @@ where
     type Output = Result<(), io::Error>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        TurnClock::on_turn();
         let me = self.get_mut();
         if let Some(closing) = &mut me.closing
             && closing.as_mut().poll(cx).is_ready()
