@@ -10,3 +10,4 @@ mod random;
 mod said;
 mod scripts;
 mod stage;
+mod words;

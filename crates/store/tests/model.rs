@@ -2,6 +2,7 @@
 //! revision. It forgets nothing; compaction is a number.
 
 use std::cmp::Ordering;
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use store::{
@@ -87,7 +88,13 @@ impl Model {
             | Command::Compact { .. }
             | Command::LeaseRevoke { .. }
             | Command::LeaseExpire { .. } => (true, false),
-            _ => (false, false),
+            Command::LeaseCheckpoint { .. }
+            | Command::Alarm { .. }
+            | Command::Publish { .. }
+            | Command::MemberUpdate { .. }
+            | Command::ClusterVersion { .. }
+            | Command::Downgrade { .. }
+            | Command::Nothing => (false, false),
         };
         if writes && kinds.contains(&AlarmKind::Corrupt) {
             return Err(Rejection::Corrupt);
@@ -169,16 +176,17 @@ impl Model {
 
     fn grant(&mut self, id: i64, ttl: i64) -> Result<Said, Rejection> {
         if id == 0 {
-            Err(Rejection::LeaseNotFound)
-        } else if ttl > 9_000_000_000 {
-            Err(Rejection::LeaseTtlTooLarge)
-        } else if self.leases.contains_key(&id) {
-            Err(Rejection::LeaseExists)
-        } else {
-            self.leases.insert(id, (ttl, 0));
-            self.lease_changes.push(LeaseChange::Granted { id, ttl });
-            Ok(Said::Granted(ttl))
+            return Err(Rejection::LeaseNotFound);
         }
+        if ttl > 9_000_000_000 {
+            return Err(Rejection::LeaseTtlTooLarge);
+        }
+        let Entry::Vacant(place) = self.leases.entry(id) else {
+            return Err(Rejection::LeaseExists);
+        };
+        place.insert((ttl, 0));
+        self.lease_changes.push(LeaseChange::Granted { id, ttl });
+        Ok(Said::Granted(ttl))
     }
 
     fn revoke(&mut self, id: i64) -> Result<Said, Rejection> {

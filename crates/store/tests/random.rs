@@ -97,9 +97,12 @@ impl Run {
         let encoded = command.encode(id);
         let revision_before = self.model.revision;
         let wanted = self.model.apply(&command);
-        let applied = match &command {
-            Command::Put(put) if self.dice.one_in(2) => self.machine.apply_put(put),
-            _ => self.machine.apply(&command),
+        let applied = if let Command::Put(put) = &command
+            && self.dice.one_in(2)
+        {
+            self.machine.apply_put(put)
+        } else {
+            self.machine.apply(&command)
         };
         assert_eq!(said(&applied), wanted, "{command:?}");
         let (back, twin) = self.twin.apply_encoded(&encoded).unwrap();
@@ -137,9 +140,9 @@ impl Run {
         let borrowed = range_borrowed(view, recent, &request);
         let rows =
             borrowed.map(|result| result.versions.into_iter().map(Row::from).collect::<Vec<_>>());
-        let owned = ours.map(|said| match said {
-            Said::Range { rows, .. } => rows,
-            other => panic!("a range is answered by {other:?}"),
+        let owned = ours.map(|said| {
+            let Said::Range { rows, .. } = said else { panic!("a range is answered by {said:?}") };
+            rows
         });
         assert_eq!(rows, owned, "{request:?}");
         let txn = self.draw().read_txn(2);
