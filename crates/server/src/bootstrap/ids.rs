@@ -31,7 +31,6 @@ pub fn added_member_id(peer_urls: &[String], unix_seconds: u64) -> u64 {
 pub fn cluster_id(member_ids: impl IntoIterator<Item = u64>) -> u64 {
     let mut ids: Vec<u64> = member_ids.into_iter().collect();
     ids.sort_unstable();
-    #[expect(clippy::big_endian_bytes, reason = "etcd's IDs are defined that way")]
     let bytes: Vec<u8> = ids.into_iter().flat_map(u64::to_be_bytes).collect();
     hash(&[&bytes])
 }

@@ -8,30 +8,35 @@ use super::notice::Notice;
 /// One gate.
 struct Gate {
     name: &'static str,
-    default: bool,
+    /// `ALPHA` gates are off and `BETA` gates are on unless they are turned.
+    stage: &'static str,
     /// What comes of turning it on or off here.
     effect: &'static str,
 }
 
+/// The stages of a gate.
+const ALPHA: &str = "ALPHA";
+const BETA: &str = "BETA";
+
 /// etcd 3.7's gates. None changes what we do: what they turn on is always on, or does not exist.
 const GATES: [Gate; 9] = [
-    gate("CompactHashCheck", false, "members compare their data at every compaction"),
-    gate("FastLeaseKeepAlive", true, "keeping a lease alive never waits for the log"),
-    gate("InitialCorruptCheck", false, "checksums of all data are verified at every start"),
-    gate("LeaseCheckpoint", false, "the remaining time of leases is always kept"),
-    gate("LeaseCheckpointPersist", false, "the remaining time of leases is always kept"),
-    gate("PriorityRequest", false, "leases and heartbeats always go first"),
-    gate("SetMemberLocalAddr", false, "the system chooses the address that this member calls from"),
+    gate("CompactHashCheck", ALPHA, "members compare their data at every compaction"),
+    gate("FastLeaseKeepAlive", BETA, "keeping a lease alive never waits for the log"),
+    gate("InitialCorruptCheck", ALPHA, "checksums of all data are verified at every start"),
+    gate("LeaseCheckpoint", ALPHA, "the remaining time of leases is always kept"),
+    gate("LeaseCheckpointPersist", ALPHA, "the remaining time of leases is always kept"),
+    gate("PriorityRequest", ALPHA, "leases and heartbeats always go first"),
+    gate("SetMemberLocalAddr", ALPHA, "the system chooses the address that this member calls from"),
     gate(
         "StopGRPCServiceOnDefrag",
-        false,
+        ALPHA,
         "there is no defragmentation that could stop the service",
     ),
-    gate("TxnModeWriteWithSharedBuffer", true, "transactions copy no buffers"),
+    gate("TxnModeWriteWithSharedBuffer", BETA, "transactions copy no buffers"),
 ];
 
-const fn gate(name: &'static str, default: bool, effect: &'static str) -> Gate {
-    Gate { name, default, effect }
+const fn gate(name: &'static str, stage: &'static str, effect: &'static str) -> Gate {
+    Gate { name, stage, effect }
 }
 
 /// Which gates are on.
@@ -42,7 +47,7 @@ pub struct FeatureGates {
 
 impl Default for FeatureGates {
     fn default() -> FeatureGates {
-        FeatureGates { on: GATES.iter().map(|gate| (gate.name, gate.default)).collect() }
+        FeatureGates { on: GATES.iter().map(|gate| (gate.name, gate.stage == BETA)).collect() }
     }
 }
 
@@ -58,9 +63,9 @@ impl FeatureGates {
         self.on.get(name).copied()
     }
 
-    /// The gates with their state, for the metric that shows them.
-    pub fn iter(&self) -> impl Iterator<Item = (&'static str, bool)> {
-        self.on.iter().map(|(name, on)| (*name, *on))
+    /// The gates with their stage and their state, for the metric that shows them.
+    pub fn iter(&self) -> impl Iterator<Item = (&'static str, &'static str, bool)> {
+        GATES.iter().map(|gate| (gate.name, gate.stage, self.on[gate.name]))
     }
 
     /// Reads `A=true,B=false`.
@@ -130,7 +135,7 @@ mod tests {
     #[test]
     fn gates_have_the_defaults_of_etcd_until_set() {
         let gates = parse("").unwrap();
-        let on: Vec<_> = gates.iter().filter(|(_, on)| *on).map(|(name, _)| name).collect();
+        let on: Vec<_> = gates.iter().filter(|(.., on)| *on).map(|(name, ..)| name).collect();
         assert_eq!(on, ["FastLeaseKeepAlive", "TxnModeWriteWithSharedBuffer"]);
         let gates = parse("InitialCorruptCheck=true,FastLeaseKeepAlive=false").unwrap();
         assert_eq!(gates.is_on("InitialCorruptCheck"), Some(true));

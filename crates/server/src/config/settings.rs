@@ -1,7 +1,6 @@
 //! What was set, by whom: the values of all flags before they become a [`Config`](super::Config).
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -88,18 +87,14 @@ impl Settings {
 
     /// The value of a switch.
     pub(crate) fn switch(&self, name: &str) -> bool {
-        match self.value(name) {
-            Value::Switch(on) => on,
-            other => mistaken(name, &other),
-        }
+        let Value::Switch(on) = self.value(name) else { mistaken(name) };
+        on
     }
 
     /// The value of a text or a choice.
     pub(crate) fn text(&self, name: &str) -> String {
-        match self.value(name) {
-            Value::Text(text) => text,
-            other => mistaken(name, &other),
-        }
+        let Value::Text(text) = self.value(name) else { mistaken(name) };
+        text
     }
 
     /// The value of a path; `None` if it is empty.
@@ -110,21 +105,17 @@ impl Settings {
 
     /// The value of a number. What the table's limits allow must fit into `T`.
     pub(crate) fn number<T: TryFrom<u64>>(&self, name: &str) -> T {
-        match self.value(name) {
-            Value::Number(number) => match T::try_from(number) {
-                Ok(number) => number,
-                Err(_) => panic!("--{name} may be {number} by the table, which is too large here"),
-            },
-            other => mistaken(name, &other),
-        }
+        let Value::Number(number) = self.value(name) else { mistaken(name) };
+        let Ok(number) = T::try_from(number) else {
+            panic!("--{name} may be {number} by the table, which is too large here")
+        };
+        number
     }
 
     /// The value of a duration.
     pub(crate) fn duration(&self, name: &str) -> Duration {
-        match self.value(name) {
-            Value::Duration(duration) => duration,
-            other => mistaken(name, &other),
-        }
+        let Value::Duration(duration) = self.value(name) else { mistaken(name) };
+        duration
     }
 
     /// The value of a duration for which zero stands for "never".
@@ -134,18 +125,14 @@ impl Settings {
 
     /// The addresses of a flag.
     pub(crate) fn urls(&self, name: &str) -> Vec<Url> {
-        match self.value(name) {
-            Value::Urls(urls) => urls,
-            other => mistaken(name, &other),
-        }
+        let Value::Urls(urls) = self.value(name) else { mistaken(name) };
+        urls
     }
 
     /// The items of a list.
     pub(crate) fn list(&self, name: &str) -> Vec<String> {
-        match self.value(name) {
-            Value::List(items) => items,
-            other => mistaken(name, &other),
-        }
+        let Value::List(items) = self.value(name) else { mistaken(name) };
+        items
     }
 }
 
@@ -161,6 +148,6 @@ fn known(name: &str) -> &'static Flag {
     table::find(name).unwrap_or_else(|| panic!("--{name} is not in the table of flags"))
 }
 
-fn mistaken(name: &str, value: &dyn fmt::Debug) -> ! {
-    panic!("--{name} is asked for as another kind than that of {value:?}")
+fn mistaken(name: &str) -> ! {
+    panic!("--{name} is asked for as another kind than the table says")
 }
