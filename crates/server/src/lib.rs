@@ -1,5 +1,6 @@
 //! The process: services, peers, TLS, flags, metrics. Asynchronous code begins here.
 
+mod addresses;
 pub mod bootstrap;
 pub mod config;
 pub mod convert;
@@ -8,7 +9,10 @@ pub mod http;
 pub mod member;
 pub mod metrics;
 mod peer;
+mod run;
 pub mod service;
 pub mod status;
 pub mod tls;
 pub mod transport;
+
+pub use run::run;

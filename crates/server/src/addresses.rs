@@ -1,0 +1,37 @@
+//! Where clients are served, and how: from settings to what the transport takes.
+
+use crate::config::{Limits, MemberUrls, Url};
+use crate::transport::{Listen, Options, Place, Security, Serves};
+
+/// What is listened on for clients, and for those who look at metrics.
+pub(crate) fn wishes(urls: &MemberUrls) -> Vec<Listen> {
+    // Whoever wants HTTP elsewhere wants it there alone.
+    let at_clients = if urls.listen_client_http.is_empty() { Serves::All } else { Serves::Calls };
+    let wish = |url: &Url, serves| Listen { place: place(url), security: security(url), serves };
+    let clients = urls.listen_client.iter().map(|url| wish(url, at_clients));
+    let http = urls.listen_client_http.iter().map(|url| wish(url, Serves::Pages));
+    let metrics = urls.listen_metrics.iter().map(|url| wish(url, Serves::Pages));
+    clients.chain(http).chain(metrics).collect()
+}
+
+fn place(url: &Url) -> Place {
+    match url.socket_path() {
+        Some(path) => Place::Unix { path },
+        None => Place::Tcp { host: url.host().to_owned(), port: url.port() },
+    }
+}
+
+fn security(url: &Url) -> Security {
+    if url.scheme().is_tls() { Security::Tls } else { Security::Plain }
+}
+
+/// What connections of clients may do.
+pub(crate) fn options(limits: &Limits) -> Options {
+    let defaults = Options::default();
+    Options {
+        concurrent_streams_max: limits.concurrent_streams,
+        keepalive_interval: limits.keepalive_interval,
+        keepalive_timeout: limits.keepalive_timeout.unwrap_or(defaults.keepalive_timeout),
+        ..defaults
+    }
+}

@@ -1,0 +1,277 @@
+//! From settings to a member that serves, and to its end.
+//!
+//! ```text
+//!   peer addresses open ─► who am I? ─► replica opened ─► driver turns ─► clients are served
+//!                          (birth)                           │
+//!                                       "ready to serve client requests": the cluster knows my name
+//! ```
+
+use std::io;
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::thread::available_parallelism;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use disk::{Disk, RealDisk};
+use etcd_api::holdfast::FormResponse;
+use etcd_api::holdfast::admission_server::AdmissionServer;
+use replica::{Options, Replica};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+use tracing::{error, info, warn};
+
+use crate::addresses::{self, wishes};
+use crate::config::{ClusterStart, Config, Durability, ETCD_VERSION, Url};
+use crate::dice;
+use crate::http::Pages;
+use crate::member::{
+    Birth, Driver, Exit, Fitness, Handle, Identity, Shared, admission, birth, chores,
+};
+use crate::metrics::Metrics;
+use crate::peer::{self, ClientTls, Host, Local};
+use crate::service;
+use crate::tls::ServerTls;
+use crate::transport::{self, Routes, Shards};
+
+/// How long a member that stops waits for another to take over.
+const HANDOVER_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How long calls under way have when the member stops.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How long a probe waits for a read.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A checkpoint is due after so many bytes of log, at the least.
+const CHECKPOINT_LOG_BYTES_MIN: u64 = 64 << 20;
+
+/// What a command may have beyond what a client may send: its own framing.
+const COMMAND_OVERHEAD_BYTES: usize = 512 << 10;
+
+/// Runs a member until it is told to stop, or cannot go on.
+///
+/// # Errors
+///
+/// If it cannot start.
+pub async fn run(config: Config) -> Result<ExitCode> {
+    let metrics = Arc::new(Metrics::new(&config));
+    let tls = TlsFactory::new(&config).context("TLS cannot be set up")?;
+    let host = Arc::new(Host::default());
+    for url in &config.urls.listen_peer {
+        let listener = peer::bind(url).await?;
+        tokio::spawn(peer::accept(listener, tls.peer_server(), host.clone()));
+    }
+    let fitness = Arc::new(Fitness::new(metrics.clone()));
+    let pages = Arc::new(Pages::new(fitness.clone(), PROBE_TIMEOUT));
+
+    let replica = open(&config, &tls, &pages).await?;
+    let (handle, local, mut driver) = start(&config, replica, &tls, metrics.clone());
+    metrics.show(handle.clone());
+    fitness.set(handle.clone());
+    host.set(local);
+
+    let server = serve(&config, &handle, pages, &tls, &metrics).await?;
+    chores::start(&config, &handle);
+    tokio::spawn(announce(config.clone(), handle.clone()));
+
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let exit = tokio::select! {
+        exit = &mut driver => exit?,
+        _ = terminate.recv() => stop(&handle, server, driver).await?,
+        _ = interrupt.recv() => stop(&handle, server, driver).await?,
+    };
+    Ok(match exit {
+        Exit::Stopped | Exit::Removed => ExitCode::SUCCESS,
+        Exit::Fault(_) => ExitCode::FAILURE,
+    })
+}
+
+/// Opens this member's state, or begins it.
+async fn open(config: &Config, tls: &TlsFactory, pages: &Arc<Pages>) -> Result<Replica> {
+    let disk: Arc<dyn Disk> = Arc::new(match config.storage.durability {
+        Durability::Synced => RealDisk::new(),
+        Durability::Unsafe => {
+            warn!("--unsafe-no-fsync: a crash of the machine loses acknowledged writes");
+            RealDisk::unsynced()
+        }
+    });
+    let dir = config.data_dir.join("member");
+    for dir in [&config.data_dir, &dir] {
+        create_dirs(&*disk, dir)
+            .with_context(|| format!("--data-dir={} cannot be used", config.data_dir.display()))?;
+    }
+    if Replica::exists(&*disk, &dir)? {
+        let identity = Replica::identity(&*disk, &dir)?;
+        let options = options(config, &dir, identity.member_id);
+        info!(
+            member = format!("{:x}", identity.member_id),
+            cluster = format!("{:x}", identity.cluster_id),
+            "restarts with the data of an earlier life"
+        );
+        return Ok(Replica::open(disk, options)?);
+    }
+    let Birth { member_id, genesis, order } = be_born(config, tls, pages).await?;
+    info!(member = format!("{member_id:x}"), ?genesis, "begins its life");
+    let replica = Replica::create(disk, options(config, &dir, member_id), genesis)?;
+    if let Some(order) = order {
+        let cluster_id = replica.status().cluster_id;
+        // Whoever has gone does not want it any more.
+        drop(order.send(Ok(FormResponse { cluster_id, member_id })));
+    }
+    Ok(replica)
+}
+
+/// Finds out who this member is. While it awaits admission, it can be asked and told at its client
+/// addresses.
+async fn be_born(config: &Config, tls: &TlsFactory, pages: &Arc<Pages>) -> Result<Birth> {
+    let peer_tls = tls.peer_client();
+    if !matches!(config.cluster.start, ClusterStart::Join(_)) {
+        return birth(config, peer_tls.as_ref(), None).await;
+    }
+    let (awaiting, orders) = admission::awaiting();
+    let routes = |_| Routes::new().add_service(AdmissionServer::new(awaiting.clone()));
+    let server = transport::serve(transport::Plan {
+        listeners: transport::bind(&wishes(&config.urls)).await?,
+        shards: Arc::new(Shards::here()),
+        routes: &routes,
+        pages: pages.clone(),
+        tls: tls.client_server(),
+        options: addresses::options(&config.limits),
+    });
+    let birth = birth(config, peer_tls.as_ref(), Some(orders)).await?;
+    // Whoever ordered it waits for the answer until the state is on the disk.
+    tokio::spawn(server.shutdown(CLOSE_TIMEOUT));
+    Ok(birth)
+}
+
+fn create_dirs(disk: &dyn Disk, dir: &Path) -> Result<()> {
+    if let Some(parent) = dir.parent()
+        && !parent.as_os_str().is_empty()
+        && !parent.exists()
+    {
+        create_dirs(disk, parent)?;
+    }
+    Ok(disk.create_dir(dir)?)
+}
+
+fn options(config: &Config, dir: &Path, member_id: u64) -> Options {
+    let mut core = raft::Config::new(raft::MemberId(member_id), dice::random());
+    core.election_ticks = config.timing.election_ticks();
+    core.heartbeat_ticks = 1;
+    core.catch_up_entries = config.storage.catch_up_entries;
+    let tick_millis = u32::try_from(config.timing.heartbeat.as_millis()).unwrap_or(u32::MAX);
+    let seconds_ticks = |seconds: u32| (seconds * 1000).div_ceil(tick_millis);
+    Options {
+        dir: dir.to_owned(),
+        request_ticks_max: seconds_ticks(5) + 2 * core.election_ticks,
+        core,
+        tick_millis,
+        segment_bytes: wal::Options::SEGMENT_BYTES,
+        checkpoint_log_bytes_min: CHECKPOINT_LOG_BYTES_MIN,
+        command_bytes_max: config.limits.request_bytes + COMMAND_OVERHEAD_BYTES,
+        quota_bytes: Some(config.limits.quota_bytes).filter(|bytes| *bytes > 0),
+        strict_reconfiguration: config.cluster.strict_reconfiguration,
+        learners_max: config.cluster.learners_max,
+    }
+}
+
+/// Sets the member going.
+fn start(
+    config: &Config,
+    replica: Replica,
+    tls: &TlsFactory,
+    metrics: Arc<Metrics>,
+) -> (Handle, Arc<Local>, JoinHandle<Exit>) {
+    let status = replica.status();
+    let identity = Identity {
+        cluster_id: status.cluster_id,
+        member_id: status.core.id.0,
+        election_timeout: config.timing.election,
+        quota_bytes: config.limits.quota_bytes,
+    };
+    let shared = Arc::new(Shared::new(identity, replica.published(), status));
+    let handle = Handle::new(shared.clone());
+    let local = Local::new(shared.clone(), replica.images(), tls.peer_client(), metrics.clone());
+    let driver = Driver::new(replica, shared, local.clone(), metrics, config.timing);
+    (handle, local, tokio::spawn(driver.run()))
+}
+
+/// Serves clients.
+async fn serve(
+    config: &Config,
+    handle: &Handle,
+    pages: Arc<Pages>,
+    tls: &TlsFactory,
+    metrics: &Arc<Metrics>,
+) -> Result<transport::Server> {
+    let listeners = transport::bind(&wishes(&config.urls)).await?;
+    let cores = available_parallelism().map_or(1, usize::from);
+    // With two processors everything is quickest on one thread: a second one would only wait for
+    // the first, or for the clients.
+    let shards = if cores <= 2 { Shards::here() } else { Shards::spawn(cores - 1)? };
+    let routes = |_| service::routes(config, handle, metrics);
+    Ok(transport::serve(transport::Plan {
+        listeners,
+        shards: Arc::new(shards),
+        routes: &routes,
+        pages,
+        tls: tls.client_server(),
+        options: addresses::options(&config.limits),
+    }))
+}
+
+/// Says that this member serves, when the cluster knows it.
+async fn announce(config: Config, handle: Handle) {
+    let urls = config.urls.advertise_client.iter().map(Url::to_string).collect();
+    chores::publish(handle.clone(), config.name.clone(), urls).await;
+    let member = format!("{:x}", handle.identity().member_id);
+    info!(name = config.name, member, version = ETCD_VERSION, "published the member");
+    info!("ready to serve client requests");
+}
+
+/// Ends a member in good order: another leads before this one goes.
+async fn stop(
+    handle: &Handle,
+    server: transport::Server,
+    driver: JoinHandle<Exit>,
+) -> Result<Exit> {
+    info!("was asked to stop");
+    let published = handle.published();
+    let alone = published.membership.members().len() < 2;
+    if published.role == raft::RoleKind::Leader && !alone {
+        match timeout(HANDOVER_TIMEOUT, handle.transfer(None)).await {
+            Ok(Ok(Ok(()))) => info!("handed leadership over"),
+            Ok(Ok(Err(refusal))) => warn!(%refusal, "leadership was not handed over"),
+            Ok(Err(why)) => warn!(%why, "leadership was not handed over"),
+            Err(_) => warn!("nobody took over leadership in time"),
+        }
+    }
+    server.shutdown(CLOSE_TIMEOUT).await;
+    handle.stop();
+    Ok(driver.await?)
+}
+
+/// What connections are secured with.
+struct TlsFactory;
+
+impl TlsFactory {
+    fn new(_config: &Config) -> Result<TlsFactory> {
+        Ok(TlsFactory)
+    }
+
+    fn client_server(&self) -> Option<Arc<ServerTls>> {
+        None
+    }
+
+    fn peer_server(&self) -> Option<peer::ServerTls> {
+        None
+    }
+
+    fn peer_client(&self) -> Option<ClientTls> {
+        None
+    }
+}
