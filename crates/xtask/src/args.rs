@@ -39,6 +39,18 @@ impl Args {
         Ok(Some(number))
     }
 
+    /// Takes out the option `name` and the word after it; `None` if it is not given.
+    pub(crate) fn take_text(&mut self, name: &'static str) -> Result<Option<String>> {
+        self.known.push(name);
+        let Some(at) = self.words.iter().position(|word| word == name) else {
+            return Ok(None);
+        };
+        ensure!(at + 1 < self.words.len(), "{name} wants a word after it");
+        let value = self.words.remove(at + 1);
+        self.words.remove(at);
+        Ok(Some(value))
+    }
+
     /// The words that are left, which must be names.
     ///
     /// # Errors
@@ -82,6 +94,14 @@ mod tests {
         assert!(!args.take_switch("--build"), "it was not given");
         assert_eq!(args.take_number("--starts").unwrap(), Some(7));
         assert_eq!(args.take_number("--seeds-max").unwrap(), None);
+        assert_eq!(args.into_names().unwrap(), ["one", "two"]);
+    }
+
+    #[test]
+    fn text_is_taken_with_its_option() {
+        let mut args = args("one --name x two");
+        assert_eq!(args.take_text("--name").unwrap().as_deref(), Some("x"));
+        assert_eq!(args.take_text("--data").unwrap(), None);
         assert_eq!(args.into_names().unwrap(), ["one", "two"]);
     }
 

@@ -4,6 +4,7 @@
 //! subcommand is a module; this file only finds the one that is asked for.
 
 mod args;
+mod bench;
 mod ci;
 mod command;
 mod mutants;
@@ -35,6 +36,7 @@ usage: cargo xtask COMMAND
                         run the simulator with the bug NAME planted; ARGS go to it
   tools [NAME…]         real etcd, etcdctl, etcdutl and etcd's benchmark, built into a cache; see
                         `cargo xtask tools --help`
+  bench [OPTION…]       etcd and Holdfast side by side; see `cargo xtask bench --help`
   help                  this text
 ";
 
@@ -59,12 +61,13 @@ fn dispatch(words: Vec<String>) -> Result<ExitCode> {
         "sim" => simulator::run(&Workspace::find()?, args),
         "mutants" => mutants::run(&Workspace::find()?, args),
         "tools" => tools::run(args),
+        "bench" => bench::run(&Workspace::find()?, args),
         "help" | "--help" | "-h" => {
             print!("{HELP}");
             Ok(ExitCode::SUCCESS)
         }
         unknown => bail!(
-            "unknown command `{unknown}`; known are ci, test, tidy, sim, mutants, tools, \
+            "unknown command `{unknown}`; known are ci, test, tidy, sim, mutants, tools, bench, \
              help (`cargo xtask help` says what they do)"
         ),
     }

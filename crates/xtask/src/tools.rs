@@ -5,8 +5,8 @@
 //! CACHE/tools/etcd-3.7.1/            one directory for each set, which is one Go module of ours
 //!                       lock         held by the run that builds; the kernel lets go of it if that
 //!                                    run is killed
-//!                       building/    of the run that holds the lock; what a killed run left there
-//!                                    is swept away by the next
+//!                       building-7/  of the run, process 7, that holds the lock; what a killed run
+//!                                    left there is swept away by the next
 //!                       etcd         complete: a program appears under its name by being renamed
 //! ```
 //!
@@ -53,6 +53,21 @@ pub(crate) fn run(mut args: Args) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// Returns the path of the tool `name`, if a variable names it or the cache has it.
+pub(crate) fn path_if_there(name: &str) -> Result<Option<PathBuf>> {
+    let (set, tool) = find(name)?;
+    if std::env::var_os(tool.variable).is_some() {
+        return find_or_build(set, tool).map(Some);
+    }
+    let path = place(set, tool)?;
+    Ok(path.is_file().then_some(path))
+}
+
+/// Returns the version that the cache holds of the tool `name`.
+pub(crate) fn version(name: &str) -> Result<&'static str> {
+    Ok(find(name)?.0.version)
+}
+
 /// The tools that are meant by `names`: without a name, the first set.
 fn selected(names: &[String]) -> Result<Vec<(&'static Set, &'static Tool)>> {
     if names.is_empty() {
@@ -92,13 +107,17 @@ fn find_or_build(set: &'static Set, tool: &'static Tool) -> Result<PathBuf> {
         );
         return Ok(path);
     }
-    let directory = cache_directory()?.join("tools").join(set.directory());
-    let path = directory.join(tool.name);
+    let path = place(set, tool)?;
     if !path.is_file() {
-        build::build(set, tool, &directory)
+        build::build(set, tool, &path)
             .with_context(|| format!("cannot build {} {}", tool.name, set.version))?;
     }
     Ok(path)
+}
+
+/// Where the cache has a tool, or would have it.
+fn place(set: &Set, tool: &Tool) -> Result<PathBuf> {
+    Ok(cache_directory()?.join("tools").join(set.directory()).join(tool.name))
 }
 
 /// Where programs are kept between runs.

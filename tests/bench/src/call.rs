@@ -1,8 +1,8 @@
 //! Which methods are called, and the headers of a call.
 //!
-//! Headers are compressed as a client of the usual libraries does it (RFC 7541): the first call of a
-//! connection spells them out and has the server remember them; from then on each is one byte. The
-//! server shall do no other work for us than for others.
+//! Headers are compressed as a client of the usual libraries does it (RFC 7541): the first call of
+//! a connection spells them out and has the server remember them; from then on each is one byte.
+//! The server shall do no other work for us than for others.
 
 /// A method of etcd's API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,8 +1,8 @@
 //! One connection of HTTP/2, as a client of gRPC sees it, and no more of it than calls need.
 //!
 //! The headers of answers are not decoded. A call that succeeds is answered by a message, and one
-//! that fails by headers alone: that is all that has to be told apart here. Of errors it is known how
-//! many there were, not which.
+//! that fails by headers alone: that is all that has to be told apart here. Of errors it is known
+//! how many there were, not which.
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Read, Write};

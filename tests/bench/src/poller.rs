@@ -1,7 +1,7 @@
 //! Waiting for sockets and for a moment, to the microsecond.
 //!
-//! An epoll set waits in whole milliseconds, which is as long as the latencies that are measured. The
-//! set is itself a descriptor, and `ppoll` on that one takes nanoseconds.
+//! An epoll set waits in whole milliseconds, which is as long as the latencies that are measured.
+//! The set is itself a descriptor, and `ppoll` on that one takes nanoseconds.
 
 use std::num::NonZeroU64;
 use std::os::fd::{AsFd, OwnedFd};

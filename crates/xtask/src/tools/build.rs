@@ -13,25 +13,25 @@ use crate::tools::set::{Replaces, Set, Tool, replaced_by_directories};
 /// How often those who wait are told for how long.
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(15);
 const POLL_INTERVAL: Duration = Duration::from_millis(100);
+/// How the directory is called in which a run builds, before its number.
+const BUILDING: &str = "building-";
 /// How many lines of Go's output an error repeats.
 const LINES_OF_LOG: usize = 15;
 
-/// Builds `tool` so that it appears, complete, in `directory`.
-pub(super) fn build(set: &Set, tool: &Tool, directory: &Path) -> Result<()> {
+/// Builds `tool` so that it appears, complete, as `program`.
+pub(super) fn build(set: &Set, tool: &Tool, program: &Path) -> Result<()> {
     check_go()?;
+    let directory = program.parent().context("a program lies in a directory")?;
     fs::create_dir_all(directory)
         .with_context(|| format!("cannot make the directory {}", directory.display()))?;
     let _lock = lock(directory)?;
-    let program = directory.join(tool.name);
     if program.is_file() {
         // It was built while we waited for the lock.
         return Ok(());
     }
-    let building = directory.join("building");
-    if building.exists() {
-        fs::remove_dir_all(&building)
-            .with_context(|| format!("cannot remove what is left in {}", building.display()))?;
-    }
+    remove_unfinished(directory)?;
+    // The name is ours alone: what Go still writes for a run that was killed goes nowhere.
+    let building = directory.join(format!("{BUILDING}{}", std::process::id()));
     fs::create_dir_all(&building)
         .with_context(|| format!("cannot make the directory {}", building.display()))?;
 
@@ -49,11 +49,26 @@ pub(super) fn build(set: &Set, tool: &Tool, directory: &Path) -> Result<()> {
     let flags = format!("-s -w {}", set.linker_flags);
     let output = ["-o", tool.name];
     go(&[&["build", "-trimpath", "-ldflags", &flags], &output[..], &[tool.package]].concat())?;
-    fs::rename(building.join(tool.name), &program)
+    fs::rename(building.join(tool.name), program)
         .with_context(|| format!("cannot move the program to {}", program.display()))?;
     fs::remove_dir_all(&building)
         .with_context(|| format!("cannot remove {}", building.display()))?;
     eprintln!("tools: {} is built, in {} s", tool.name, began.elapsed().as_secs());
+    Ok(())
+}
+
+/// Removes what runs that were killed have left.
+fn remove_unfinished(directory: &Path) -> Result<()> {
+    let entries =
+        fs::read_dir(directory).with_context(|| format!("cannot list {}", directory.display()))?;
+    for entry in entries {
+        let entry = entry.with_context(|| format!("cannot list {}", directory.display()))?;
+        if entry.file_name().to_string_lossy().starts_with(BUILDING) {
+            let path = entry.path();
+            fs::remove_dir_all(&path)
+                .with_context(|| format!("cannot remove {}", path.display()))?;
+        }
+    }
     Ok(())
 }
 
