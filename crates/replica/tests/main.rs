@@ -1,0 +1,7 @@
+//! The replica's tests at its boundary: one to several replicas on simulated disks, moved by hand.
+
+mod args;
+mod draw;
+mod script;
+mod scripts;
+mod stage;
