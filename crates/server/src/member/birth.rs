@@ -18,7 +18,8 @@ use etcd_api::holdfast::{FormRequest, FormResponse};
 use raft::{MemberId, Membership};
 use replica::Genesis;
 use tokio::sync::oneshot;
-use tokio::time::sleep;
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
 use tonic::Status;
 use tracing::{info, warn};
 
@@ -32,6 +33,9 @@ use crate::peer::{ClientTls, Hello, Purpose, Roster, Verdict, call};
 
 /// Between two rounds of asking peers.
 const ROUND_PAUSE: Duration = Duration::from_millis(300);
+
+/// How long a member that founds a cluster waits for others to say that it has run before.
+const FOUNDING_PATIENCE: Duration = Duration::from_secs(1);
 
 /// How many rounds a member that was added may ask in vain before it gives up.
 const ROUNDS_MAX: u32 = 60;
@@ -72,8 +76,17 @@ pub(crate) async fn birth(
 async fn found(config: &Config, tls: Option<&ClientTls>) -> Result<Birth> {
     let founding = founding(config, &mut resolve)?;
     let others = config.cluster.initial.peer_urls_of_others(&config.name);
-    for url in others {
-        let Some(roster) = ask(url, tls).await else { continue };
+    let mut asked = JoinSet::new();
+    for url in others.cloned() {
+        let tls = tls.cloned();
+        asked.spawn(async move {
+            let roster = timeout(FOUNDING_PATIENCE, ask(&url, tls.as_ref())).await.ok()??;
+            Some((url, roster))
+        });
+    }
+    // A peer that does not answer is one that does not run yet: it must not hold up this one.
+    while let Some(answered) = asked.join_next().await {
+        let Some((url, roster)) = answered? else { continue };
         let mut members = roster.members.iter();
         let held = members.find(|member| member.id == founding.member_id);
         if roster.cluster_id == founding.cluster_id

@@ -107,6 +107,9 @@ async fn judge(local: &Local, hello: &Hello) -> Verdict {
 /// The members as of now, if a leader can be asked; a newcomer that hears of an old list would look
 /// for itself in vain.
 async fn roster(local: &Local) -> Verdict {
+    if local.shared.published().leader.is_none() {
+        return Verdict::NotReady;
+    }
     let Ok(published) = Handle::new(local.shared.clone()).read_index().await else {
         return Verdict::NotReady;
     };
