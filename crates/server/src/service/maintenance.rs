@@ -95,7 +95,8 @@ impl MaintenanceService {
         let handle = self.door.handle();
         let status = handle.status();
         // Nothing is ever allocated and unused, and only what is live counts against the quota.
-        let bytes = status.live_bytes.cast_signed();
+        // Clients divide by it, so that it is never zero.
+        let bytes = status.live_bytes.max(1).cast_signed();
         // The status may be a tick older than what is published.
         let applied = published.applied.index.0;
         Ok(api::StatusResponse {
