@@ -104,3 +104,6 @@ pub fn routes(config: &Config, handle: &Handle, metrics: &Arc<Metrics>) -> Route
         .add_service(maintenance)
         .add_service(HealthServer::new(HealthService::new(metrics)))
 }
+
+#[cfg(test)]
+mod tests;
