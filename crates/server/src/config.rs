@@ -306,10 +306,8 @@ pub enum LogLevel {
     Info,
     /// What somebody may have to look at.
     Warn,
-    /// What has failed.
+    /// What has failed, and what ends the process.
     Error,
-    /// Only what ends the process.
-    Fatal,
 }
 
 /// How a log line looks.

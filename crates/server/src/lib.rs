@@ -6,6 +6,7 @@ pub mod config;
 pub mod convert;
 mod dice;
 pub mod http;
+pub mod log;
 pub mod member;
 pub mod metrics;
 mod peer;

@@ -5,7 +5,8 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
-use server::config::{self, Loaded};
+use server::config::{self, ConfigError, Loaded, Notice};
+use server::log;
 
 /// Requests are many small allocations, made and freed on few threads.
 #[global_allocator]
@@ -17,7 +18,9 @@ fn main() -> ExitCode {
         Err(error) => {
             // There is nobody else to tell if this fails.
             drop(writeln!(io::stderr(), "holdfast: {error:#}"));
-            ExitCode::FAILURE
+            error.downcast_ref().map_or(ExitCode::FAILURE, |error: &ConfigError| {
+                ExitCode::from(error.exit_status())
+            })
         }
     }
 }
@@ -38,10 +41,8 @@ fn start() -> Result<ExitCode> {
         }
         Loaded::Member(config, notices) => (*config, notices),
     };
-    tracing_subscriber::fmt().json().with_writer(io::stderr).init();
-    for notice in notices {
-        tracing::warn!(?notice);
-    }
+    log::init(&config.log)?;
+    notices.iter().for_each(Notice::log);
     // One thread: connections, the driver and peers share it where processors are few. Blocking
     // work has threads of its own.
     let runtime = tokio::runtime::Builder::new_current_thread()

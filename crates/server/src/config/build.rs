@@ -300,8 +300,7 @@ fn log(settings: &Settings) -> Result<LogConfig, ConfigError> {
         level: match settings.text("log-level").as_str() {
             "debug" => LogLevel::Debug,
             "warn" => LogLevel::Warn,
-            "error" => LogLevel::Error,
-            "panic" | "fatal" => LogLevel::Fatal,
+            "error" | "panic" | "fatal" => LogLevel::Error,
             _ => LogLevel::Info,
         },
         format: match settings.text("log-format").as_str() {
