@@ -66,7 +66,9 @@ pub(crate) fn run(workspace: &Workspace, args: Args) -> Result<ExitCode> {
         Order::Report(name) => {
             let results = workspace.root.join(RESULTS).join(&name);
             let samples = Samples::read(&results.join(SAMPLES))?;
-            write_results(workspace, &results, &read_setting(&results)?, &samples)?;
+            let setting = read_setting(&results)?;
+            write_report(&results, &setting, &samples)?;
+            write_page(workspace, &results, &setting, &samples)?;
         }
         Order::Run(options) => return compare(workspace, &options),
     }
@@ -104,7 +106,10 @@ fn compare(workspace: &Workspace, options: &Options) -> Result<ExitCode> {
             }
         }
     }
-    write_results(workspace, &results, &setting, &samples)?;
+    write_report(&results, &setting, &samples)?;
+    if options.is_whole {
+        write_page(workspace, &results, &setting, &samples)?;
+    }
     println!("\n{}", report::goals_for_terminal(&samples));
     println!("bench: all figures are in {}", results.join(REPORT).display());
     if failed > 0 {
@@ -170,9 +175,7 @@ fn kept_samples(results: &Path, setting: &Setting) -> Result<Samples> {
     let path = results.join(SAMPLES);
     let before = read_setting(results).ok();
     let text = serde_json::to_string_pretty(setting).context("cannot write the setting")?;
-    let setting_path = results.join(SETTING);
-    fs::write(&setting_path, text + "\n")
-        .with_context(|| format!("cannot write {}", setting_path.display()))?;
+    write(&results.join(SETTING), &(text + "\n"))?;
     if !path.exists() {
         return Ok(Samples::default());
     }
@@ -235,32 +238,35 @@ fn setting(bench: &Bench, options: &Options, sides: &[Side]) -> Setting {
     }
 }
 
-/// Writes the report, its pictures, and, if the results are kept, the summary of the page.
-fn write_results(
+/// Writes the report and its pictures.
+fn write_report(results: &Path, setting: &Setting, samples: &Samples) -> Result<()> {
+    let pictures = report::plots(samples);
+    for (name, picture) in &pictures {
+        write(&results.join(name), picture)?;
+    }
+    let names: Vec<String> = pictures.into_iter().map(|(name, _)| name).collect();
+    write(&results.join(REPORT), &report::report(setting, samples, &names))
+}
+
+/// Writes the summary into the page that sums up the latest results.
+fn write_page(
     workspace: &Workspace,
     results: &Path,
     setting: &Setting,
     samples: &Samples,
 ) -> Result<()> {
-    let write = |path: PathBuf, text: &str| {
-        fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))
-    };
-    let pictures = report::plots(samples);
-    for (name, picture) in &pictures {
-        write(results.join(name), picture)?;
-    }
-    let names: Vec<String> = pictures.into_iter().map(|(name, _)| name).collect();
-    write(results.join(REPORT), &report::report(setting, samples, &names))?;
-    if let Ok(below) = results.strip_prefix(workspace.root.join("tests/bench")) {
-        let page = workspace.root.join(PAGE);
-        let text =
-            fs::read_to_string(&page).with_context(|| format!("cannot read {}", page.display()))?;
-        let summary = report::summary(setting, samples, &below.display().to_string());
-        let text = report::between_marks(&text, &summary)
-            .with_context(|| format!("{PAGE} has lost the marks between which we write"))?;
-        write(page, &text)?;
-    }
-    Ok(())
+    let page = workspace.root.join(PAGE);
+    let text =
+        fs::read_to_string(&page).with_context(|| format!("cannot read {}", page.display()))?;
+    let link = page.parent().and_then(|directory| results.strip_prefix(directory).ok());
+    let link = link.unwrap_or(results).display().to_string();
+    let text = report::between_marks(&text, &report::summary(setting, samples, &link))
+        .with_context(|| format!("{PAGE} has lost the marks between which we write"))?;
+    write(&page, &text)
+}
+
+fn write(path: &Path, text: &str) -> Result<()> {
+    fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
 }
 
 /// The figures that tell most, in one line.

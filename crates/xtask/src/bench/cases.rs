@@ -68,9 +68,20 @@ pub(super) struct Tool {
     pub(super) words: &'static [&'static str],
     /// The flag that says how many requests there are, and how many.
     pub(super) total: (&'static str, u64),
-    /// How many figures one of these requests counts for: watchers see one put many times.
+    /// How many answers one of these requests has: watchers see one put many times.
     pub(super) each: u64,
+    pub(super) tells: Tells,
     pub(super) target: Target,
+}
+
+/// Which figures of the tool mean something.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Tells {
+    RateAndLatency,
+    /// Of events that come as fast as they can, the tool times its own loop.
+    Rate,
+    /// The rate is that at which the tool sorts its figures.
+    Latency,
 }
 
 /// Who is asked.
@@ -179,14 +190,14 @@ pub(super) const CASES: &[Case] = &[
     tool("txn-mixed-3-100", "txn of reads and writes, 3 members", 3, 100, TXN_MIXED, 50_000),
     quick(watch("watch-1", "watch, 1 member, 1000 watchers of a key", 1, WATCH, 4_000, 1000)),
     watch("watch-3", "watch, 3 members, 1000 watchers of a key", 3, WATCH, 4_000, 1000),
-    watch(
+    latency(watch(
         "watch-latency-1",
         "watch latency, 100 watchers, 1000 puts/s",
         1,
         WATCH_LATENCY,
         5_000,
-        1,
-    ),
+        100,
+    )),
     quick(tool(
         "keepalive-1",
         "lease keepalive, 1 member, 100 clients",
@@ -259,6 +270,7 @@ const fn tool(
         words,
         total: ("--total", total),
         each: 1,
+        tells: Tells::RateAndLatency,
         target: Target::Leader,
     };
     case(name, title, members, Work::Tool(tool))
@@ -278,6 +290,7 @@ const fn watch(
         words,
         total: ("--put-total", puts),
         each: watchers,
+        tells: Tells::Rate,
         target: Target::Leader,
     };
     case(name, title, members, Work::Tool(tool))
@@ -312,6 +325,14 @@ const fn curve(case: Case) -> Case {
 
 const fn quick(mut case: Case) -> Case {
     case.part = Part::Quick;
+    case
+}
+
+const fn latency(mut case: Case) -> Case {
+    if let Work::Tool(mut tool) = case.work {
+        tool.tells = Tells::Latency;
+        case.work = Work::Tool(tool);
+    }
     case
 }
 

@@ -24,7 +24,8 @@ of `cargo xtask tools`; without them there is no comparison, and Holdfast is mea
   --pin              servers on the first core, the load on the second
   --name NAME        keeps the results in tests/bench/results/NAME; by default the date for a whole
                      run, and target/bench/results for others
-  --report NAME      writes the report of kept results again, and runs nothing
+  --report NAME      writes the report of kept results again, and tests/bench/README.md, which a
+                     whole run does by itself; runs nothing
   --port N           the first port to use (24000)
   --data PATH        where clusters have their data (target/bench/data)
   --list             names all cases

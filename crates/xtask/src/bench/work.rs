@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::bench::cases::{Case, Loss, Target, Tool, Work};
+use crate::bench::cases::{Case, Loss, Target, Tells, Tool, Work};
 use crate::bench::cluster::{Cluster, Pin};
 use crate::bench::load::{Load, joined};
 use crate::bench::measure::{self, CpuTicks, DiskCounts};
@@ -115,13 +115,15 @@ impl Bench {
         let summary = tool::run(program, self.pin, &endpoints, &words)?;
         let mut values = Values::new();
         meter.finish(cluster, (total * tool.each) as f64, &mut values)?;
-        put(&mut values, metric::RATE, summary.rate);
         put(&mut values, metric::FAILED, summary.failed as f64);
+        if tool.tells != Tells::Latency {
+            put(&mut values, metric::RATE, summary.rate);
+        }
         for (key, value) in
             [(metric::P50, summary.p50), (metric::P99, summary.p99), (metric::P999, summary.p999)]
         {
-            // The tool leaves out what it cannot tell, and of events it times its own loop.
-            if value > 0.0 && tool.each == 1 {
+            // The tool leaves out what it cannot tell.
+            if value > 0.0 && tool.tells != Tells::Rate {
                 put(&mut values, key, value);
             }
         }
