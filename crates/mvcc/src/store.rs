@@ -48,6 +48,14 @@ impl Default for Store {
     }
 }
 
+impl From<View> for Store {
+    /// Goes on from a view. If the view was taken while a compaction was under way, what that had
+    /// left stays until the next one.
+    fn from(view: View) -> Store {
+        Store::of(view)
+    }
+}
+
 impl Store {
     /// Makes an empty store.
     pub fn new() -> Store {
@@ -73,6 +81,18 @@ impl Store {
     pub fn write(&mut self) -> Transaction<'_> {
         let next = Change::first_of(self.now.revision.next());
         Transaction { store: self, next, events: Vec::new() }
+    }
+
+    /// Passes over this many revisions, which no transaction will ever have. For a store that goes on
+    /// from a backup: whoever has seen what was written after the backup must not take other changes
+    /// for the same.
+    ///
+    /// # Panics
+    ///
+    /// If there are no more revisions.
+    pub fn pass_over(&mut self, revisions: u64) {
+        let revision = self.now.revision.0.checked_add(revisions);
+        self.now.revision = Revision(revision.expect("revisions are counted in 64 bits"));
     }
 
     /// Puts a version into the log. What it supersedes goes to the past.
@@ -149,5 +169,28 @@ impl Transaction<'_> {
         self.store.now.revision = change.revision;
         self.next.sub += 1;
         change
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_passed_over_is_read_as_the_revision_before_and_given_to_nobody() {
+        let mut store = Store::new();
+        let mut transaction = store.write();
+        transaction.put(b"a", b"1", None);
+        assert_eq!(transaction.commit().revision, Revision(2));
+        store.pass_over(100);
+        assert_eq!(store.now().revision(), Revision(102));
+        let version = store.now().get_at(b"a", Revision(50)).unwrap().unwrap();
+        assert_eq!(version.mod_revision(), Revision(2));
+        let mut transaction = store.write();
+        transaction.put(b"a", b"2", None);
+        assert_eq!(transaction.commit().revision, Revision(103));
+        store.compact(Revision(102)).unwrap();
+        assert!(store.now().get_at(b"a", Revision(101)).is_err());
+        assert_eq!(store.now().get_at(b"a", Revision(102)).unwrap().unwrap().value().bytes(), b"1");
     }
 }

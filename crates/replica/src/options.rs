@@ -45,6 +45,18 @@ pub enum Genesis {
         /// Their names and addresses.
         members: BTreeMap<u64, MemberAttributes>,
     },
+    /// It is one of the first members of a new cluster that goes on from a backup. Otherwise like
+    /// [`Genesis::Founded`].
+    Restored {
+        /// The cluster's ID.
+        cluster_id: u64,
+        /// The first voters.
+        membership: Membership,
+        /// Their names and addresses.
+        members: BTreeMap<u64, MemberAttributes>,
+        /// What it goes on from, in which there are no members: see `Machine::begin_anew`.
+        image: store::Image,
+    },
     /// It was added to a cluster that exists, and waits for the leader's image.
     Joining {
         /// The cluster's ID.

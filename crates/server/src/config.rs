@@ -17,7 +17,7 @@ mod arguments;
 mod build;
 mod checks;
 mod duration;
-mod environment;
+pub(crate) mod environment;
 mod error;
 mod features;
 mod file;
@@ -25,7 +25,7 @@ pub(crate) mod flag;
 mod help;
 mod nearest;
 mod notice;
-mod settings;
+pub(crate) mod settings;
 mod table;
 mod url;
 
@@ -365,7 +365,7 @@ pub fn load(
         return Ok(Loaded::Help);
     }
     let mut notices = parsed.notices;
-    let mut settings = Settings::default();
+    let mut settings = Settings::new(table::GROUPS);
     for (flag, value) in &parsed.flags {
         settings.set(flag, value, Source::Arguments)?;
     }
@@ -381,7 +381,7 @@ pub fn load(
     });
     match path {
         Some(path) => {
-            settings = Settings::default();
+            settings = Settings::new(table::GROUPS);
             notices.push(Notice::info(format!(
                 "settings are those of {}; other flags and the environment are passed over",
                 path.display()

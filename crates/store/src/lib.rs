@@ -1,5 +1,6 @@
 //! The replicated machine: takes commands in order, and gives the same answers on every member.
 
+mod backup;
 mod check;
 mod cluster;
 mod codec;
@@ -14,6 +15,7 @@ mod response;
 mod space;
 mod txn;
 
+pub use backup::History;
 pub use check::{check_delete_range, check_put, check_range, check_txn};
 pub use codec::DecodeError;
 pub use command::{

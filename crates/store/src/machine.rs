@@ -25,7 +25,7 @@ pub struct Machine {
     pub(crate) leases: Leases,
     pub(crate) cluster: Cluster,
     /// Whether there may be something left of a compaction.
-    compacting: bool,
+    pub(crate) compacting: bool,
 }
 
 /// The store in a transaction, and the leases that follow it.

@@ -98,15 +98,20 @@ pub(super) fn create(
 
 /// The state in which a member begins.
 fn begin(genesis: Genesis) -> (u64, SnapshotMeta, Machine) {
-    let mut machine = Machine::new();
     match genesis {
         Genesis::Founded { cluster_id, membership, members } => {
+            let mut machine = Machine::new();
+            name_members(&mut machine, members);
+            (cluster_id, SnapshotMeta { id: FOUNDATION, membership }, machine)
+        }
+        Genesis::Restored { cluster_id, membership, members, image } => {
+            let mut machine = image.into_machine();
             name_members(&mut machine, members);
             (cluster_id, SnapshotMeta { id: FOUNDATION, membership }, machine)
         }
         Genesis::Joining { cluster_id } => {
             let membership = Membership::default();
-            (cluster_id, SnapshotMeta { id: EntryId::ZERO, membership }, machine)
+            (cluster_id, SnapshotMeta { id: EntryId::ZERO, membership }, Machine::new())
         }
     }
 }

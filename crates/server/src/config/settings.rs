@@ -1,4 +1,4 @@
-//! What was set, by whom: the values of all flags before they become a [`Config`](super::Config).
+//! What was set, by whom: the values of flags before they become a [`Config`](super::Config).
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::error::ConfigError;
 use super::flag::{Flag, Value};
-use super::table;
+use super::table::{Group, find_in};
 use super::url::Url;
 
 /// Where a value comes from.
@@ -21,8 +21,9 @@ pub(crate) enum Source {
 }
 
 /// The values that were set. What was not set has its default.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Settings {
+    groups: &'static [Group],
     values: BTreeMap<&'static str, (Value, Source)>,
 }
 
@@ -38,6 +39,11 @@ impl Source {
 }
 
 impl Settings {
+    /// For the flags of `groups`, of which none is set.
+    pub(crate) fn new(groups: &'static [Group]) -> Settings {
+        Settings { groups, values: BTreeMap::new() }
+    }
+
     /// Reads a value and keeps it; the last one wins.
     ///
     /// # Errors
@@ -70,19 +76,24 @@ impl Settings {
 
     /// How the place is named to people where the flag was set, or could have been.
     pub(crate) fn place(&self, name: &str) -> String {
-        self.source(name).unwrap_or(&Source::Arguments).place(known(name))
+        self.source(name).unwrap_or(&Source::Arguments).place(self.known(name))
     }
 
     /// The flags that were set, with their values.
     pub(crate) fn given(&self) -> impl Iterator<Item = (&'static Flag, &Value)> {
-        table::flags().filter_map(|flag| self.values.get(flag.name).map(|(value, _)| (flag, value)))
+        let flags = self.groups.iter().flat_map(|group| group.flags);
+        flags.filter_map(|flag| self.values.get(flag.name).map(|(value, _)| (flag, value)))
     }
 
     fn value(&self, name: &str) -> Value {
         match self.values.get(name) {
             Some((value, _)) => value.clone(),
-            None => default(known(name)),
+            None => default(self.known(name)),
         }
+    }
+
+    fn known(&self, name: &str) -> &'static Flag {
+        find_in(self.groups, name).unwrap_or_else(|| panic!("--{name} is in no table of flags"))
     }
 
     /// The value of a switch.
@@ -142,10 +153,6 @@ pub(crate) fn default(flag: &Flag) -> Value {
         Ok(value) => value,
         Err(expected) => panic!("the default of --{} is not {expected}", flag.name),
     }
-}
-
-fn known(name: &str) -> &'static Flag {
-    table::find(name).unwrap_or_else(|| panic!("--{name} is not in the table of flags"))
 }
 
 fn mistaken(name: &str) -> ! {

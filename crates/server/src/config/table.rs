@@ -8,6 +8,7 @@ mod security;
 use super::flag::{Flag, past};
 
 /// Flags that belong together.
+#[derive(Debug)]
 pub(crate) struct Group {
     /// What they have in common; the heading in the help.
     pub(crate) title: &'static str,
@@ -56,7 +57,12 @@ pub(crate) fn flags() -> impl Iterator<Item = &'static Flag> {
 
 /// The flag of this name.
 pub(crate) fn find(name: &str) -> Option<&'static Flag> {
-    flags().find(|flag| flag.name == name)
+    find_in(GROUPS, name)
+}
+
+/// The flag of this name in some groups.
+pub(crate) fn find_in(groups: &'static [Group], name: &str) -> Option<&'static Flag> {
+    groups.iter().flat_map(|group| group.flags).find(|flag| flag.name == name)
 }
 
 #[cfg(test)]

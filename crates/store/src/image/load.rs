@@ -4,7 +4,7 @@ use bytes::Bytes;
 use mvcc::{Answer, Filter, KeyRange, RangeRequest, SortTarget, Store, hash};
 use thiserror::Error;
 
-use super::{CHUNK_HEADER_BYTES, FORMAT, HEAD, LEASE_BYTES, LEASES, MAGIC};
+use super::{CHUNK_HEADER_BYTES, FORMAT, HEAD, Image, LEASE_BYTES, LEASES, MAGIC};
 use crate::cluster::Cluster;
 use crate::codec::Reader;
 use crate::leases::{Attached, Lease, LeaseTable, Leases};
@@ -52,6 +52,16 @@ enum Stage {
     Head,
     Leases,
     Keys(Box<mvcc::Loader>),
+}
+
+impl Image {
+    /// Makes a machine of what the image shares with the one that it was taken of.
+    pub(crate) fn rebuild(self) -> Machine {
+        let store = Store::from(self.view);
+        let attached = attached_of(&store, &self.leases);
+        let attached = attached.expect("the keys of a machine are attached to its own leases");
+        Machine::of(store, Leases::of(self.leases, attached), self.cluster)
+    }
 }
 
 impl MachineLoader {
