@@ -30,7 +30,9 @@ use etcd_api::mvccpb::KeyValue;
 use server::http::{
     Alarm, Check, CheckResult, Consistency, Health, Pages, Probe, ReadFuture, Versions,
 };
-use server::transport::{self, Listen, Options, Place, Plan, Routes, Security, Serves, Shards};
+use server::transport::{
+    self, Listen, Options, Place, Plan, Routes, Security, Serves, Shards, Sharing,
+};
 use tokio::signal::unix::{SignalKind, signal};
 use tonic::{Request, Response, Status};
 
@@ -143,7 +145,8 @@ fn report(last: &mut (u64, Duration)) -> Result<()> {
 }
 
 async fn run(place: Place) -> Result<()> {
-    let wish = Listen { place, security: Security::Plain, serves: Serves::All };
+    let wish =
+        Listen { place, security: Security::Plain, serves: Serves::All, sharing: Sharing::Alone };
     let listeners = transport::bind(&[wish]).await?;
     let pages = Arc::new(Pages::new(Arc::new(Stub), Duration::from_secs(5)));
     let server = transport::serve(Plan {

@@ -9,6 +9,7 @@ use tokio::net::{TcpListener, TcpSocket, UnixListener, lookup_host};
 
 use super::peer::Remote;
 use super::socket::Socket;
+use crate::config::{MemberUrls, Url};
 
 /// Connections that the kernel keeps for us until we accept them.
 const BACKLOG_LEN: u32 = 4096;
@@ -52,6 +53,16 @@ pub enum Serves {
     Pages,
 }
 
+/// Whether other processes may listen at the same port, each getting some of the connections.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Sharing {
+    /// They may not.
+    #[default]
+    Alone,
+    /// They may (`SO_REUSEPORT`).
+    Shared,
+}
+
 /// A wish to listen.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listen {
@@ -61,6 +72,8 @@ pub struct Listen {
     pub security: Security,
     /// What is served there.
     pub serves: Serves,
+    /// Who else may listen there.
+    pub sharing: Sharing,
 }
 
 /// An address that is listened on.
@@ -177,6 +190,37 @@ impl fmt::Display for Serves {
     }
 }
 
+/// Where a member's clients want to find it. If some addresses are for HTTP only, the others are for
+/// gRPC only, as etcd has it.
+#[must_use]
+pub fn wishes(urls: &MemberUrls) -> Vec<Listen> {
+    let for_clients = if urls.listen_client_http.is_empty() { Serves::All } else { Serves::Calls };
+    let lists = [
+        (&urls.listen_client, for_clients),
+        (&urls.listen_client_http, Serves::Pages),
+        (&urls.listen_metrics, Serves::Pages),
+    ];
+    let sharing = if urls.sockets.reuse_port { Sharing::Shared } else { Sharing::Alone };
+    let mut wishes = Vec::new();
+    for (urls, serves) in lists {
+        wishes.extend(urls.iter().map(|url| Listen::at(url, serves, sharing)));
+    }
+    wishes
+}
+
+impl Listen {
+    /// The wish that an address expresses.
+    #[must_use]
+    pub fn at(url: &Url, serves: Serves, sharing: Sharing) -> Listen {
+        let place = match url.socket_path() {
+            Some(path) => Place::Unix { path },
+            None => Place::Tcp { host: url.host().to_owned(), port: url.port() },
+        };
+        let security = if url.scheme().is_tls() { Security::Tls } else { Security::Plain };
+        Listen { place, security, serves, sharing }
+    }
+}
+
 /// Opens every address. Two wishes for one place, one with TLS and one without, share it.
 ///
 /// # Errors
@@ -186,10 +230,10 @@ pub async fn bind(wishes: &[Listen]) -> Result<Vec<Listener>, BindError> {
     let mut listeners = Vec::new();
     for wish in merge(wishes)? {
         let socket = match &wish.place {
-            Place::Tcp { host, port } => bind_tcp(&wish.place, host, *port).await?,
+            Place::Tcp { host, port } => bind_tcp(&wish.place, host, *port, wish.sharing).await?,
             Place::Unix { path } => bind_unix(&wish.place, path)?,
         };
-        let Listen { place, security, serves } = wish;
+        let Listen { place, security, serves, sharing: _ } = wish;
         listeners.push(Listener { place, security, serves, socket });
     }
     Ok(listeners)
@@ -219,12 +263,18 @@ fn merge(wishes: &[Listen]) -> Result<Vec<Listen>, BindError> {
     Ok(merged)
 }
 
-async fn bind_tcp(place: &Place, host: &str, port: u16) -> Result<Listening, BindError> {
+async fn bind_tcp(
+    place: &Place,
+    host: &str,
+    port: u16,
+    sharing: Sharing,
+) -> Result<Listening, BindError> {
     let address = resolve(place, host, port).await?;
     let listen = || -> io::Result<TcpListener> {
         let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
         // Without this, connections of a process that has just ended keep its port for a minute.
         socket.set_reuseaddr(true)?;
+        socket.set_reuseport(sharing == Sharing::Shared)?;
         // Accepted connections inherit it. A client whose machine is gone is then found out.
         socket.set_keepalive(true)?;
         socket.bind(address)?;

@@ -1,0 +1,1 @@
+//! Files that are right, wrong, and changed.
