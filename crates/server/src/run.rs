@@ -250,6 +250,7 @@ async fn stop(
             Err(_) => warn!("nobody took over leadership in time"),
         }
     }
+    handle.close();
     server.shutdown(CLOSE_TIMEOUT).await;
     handle.stop();
     Ok(driver.await?)

@@ -28,6 +28,7 @@ mod health;
 mod kv;
 mod lease;
 mod maintenance;
+mod watch;
 
 use std::sync::Arc;
 
@@ -49,6 +50,7 @@ pub use health::HealthService;
 pub use kv::KvService;
 pub use lease::LeaseService;
 pub use maintenance::MaintenanceService;
+pub use watch::WatchService;
 
 /// What a request may exceed its limit by in gRPC, so that the service can say it in etcd's words.
 const GRPC_OVERHEAD_BYTES: usize = 512 * 1024;
@@ -83,9 +85,13 @@ impl Limits {
 pub fn routes(config: &Config, handle: &Handle, metrics: &Arc<Metrics>) -> Routes {
     let limits = Limits::of(config);
     let door = Door::new(handle.clone());
-    let watch = door.clone();
-    tokio::spawn(async move { watch.watch_leader().await });
+    let leader = door.clone();
+    tokio::spawn(async move { leader.watch_leader().await });
     let request_bytes_max = limits.request_bytes_max + GRPC_OVERHEAD_BYTES;
+    let progress_interval = config.watch_progress_interval;
+    let watch =
+        WatchService::new(door.clone(), progress_interval, limits.request_bytes_max, metrics)
+            .into_server(request_bytes_max);
     let kv = KvServer::new(KvService::new(door.clone(), limits, Arc::clone(metrics)))
         .max_decoding_message_size(request_bytes_max)
         .max_encoding_message_size(ANSWER_BYTES_MAX);
@@ -99,6 +105,7 @@ pub fn routes(config: &Config, handle: &Handle, metrics: &Arc<Metrics>) -> Route
         .max_encoding_message_size(ANSWER_BYTES_MAX);
     Routes::new()
         .add_service(kv)
+        .add_service(watch)
         .add_service(lease)
         .add_service(cluster)
         .add_service(maintenance)

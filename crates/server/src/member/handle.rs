@@ -50,6 +50,8 @@ pub(crate) struct Shared {
     status: ArcSwap<Status>,
     /// Counts publications.
     changes: watch::Sender<u64>,
+    /// Whether streams are to end.
+    closing: watch::Sender<bool>,
 }
 
 /// What became of a command that was executed.
@@ -71,6 +73,7 @@ impl Shared {
             published: ArcSwap::new(published),
             status: ArcSwap::from_pointee(status),
             changes: watch::Sender::new(0),
+            closing: watch::Sender::new(false),
         }
     }
 
@@ -254,6 +257,17 @@ impl Handle {
             drop(sender.send(at(replica)));
         }));
         seen.await.map_err(|_| Unavailable::Stopped)
+    }
+
+    /// Tells streams, which else would never end, that the member is about to stop.
+    pub(crate) fn close(&self) {
+        self.shared.closing.send_replace(true);
+    }
+
+    /// Becomes true when streams are to end.
+    #[must_use]
+    pub fn closing(&self) -> watch::Receiver<bool> {
+        self.shared.closing.subscribe()
     }
 
     /// Asks the driver to end; whoever waits is told that the member stops.

@@ -73,6 +73,12 @@ impl Gauge {
         self.value.fetch_sub(1, Ordering::Relaxed);
     }
 
+    /// Lets one part of what it counts go from one number to another.
+    pub fn shift(&self, from: usize, to: usize) {
+        let [from, to] = [from, to].map(|part| i64::try_from(part).unwrap_or(i64::MAX));
+        self.value.fetch_add(to - from, Ordering::Relaxed);
+    }
+
     /// Its value now; not below zero, which it may be for a moment while two threads write.
     #[must_use]
     pub fn value(&self) -> u64 {

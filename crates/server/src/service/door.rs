@@ -169,12 +169,15 @@ where
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<S::Item>> {
         let UntilLeaderLost { answers, lost } = &mut *self;
         let Some(open) = answers else { return Poll::Ready(None) };
-        if let Some(lost) = lost
+        // Answers first: there may be thousands in a row, and none comes for long without a leader.
+        let next = open.as_mut().poll_next(context);
+        if next.is_pending()
+            && let Some(lost) = lost
             && lost.as_mut().poll(context).is_ready()
         {
             *answers = None;
             return Poll::Ready(Some(Err(Refusal::NoLeader.into())));
         }
-        open.as_mut().poll_next(context)
+        next
     }
 }
