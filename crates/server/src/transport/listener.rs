@@ -9,7 +9,6 @@ use tokio::net::{TcpListener, TcpSocket, UnixListener, lookup_host};
 
 use super::peer::Remote;
 use super::socket::Socket;
-use crate::config::{MemberUrls, Url};
 
 /// Connections that the kernel keeps for us until we accept them.
 const BACKLOG_LEN: u32 = 4096;
@@ -187,37 +186,6 @@ impl fmt::Display for Serves {
             Serves::Calls => "clients of gRPC only",
             Serves::Pages => "pages of HTTP only",
         })
-    }
-}
-
-/// Where a member's clients want to find it. If some addresses are for HTTP only, the others are for
-/// gRPC only, as etcd has it.
-#[must_use]
-pub fn wishes(urls: &MemberUrls) -> Vec<Listen> {
-    let for_clients = if urls.listen_client_http.is_empty() { Serves::All } else { Serves::Calls };
-    let lists = [
-        (&urls.listen_client, for_clients),
-        (&urls.listen_client_http, Serves::Pages),
-        (&urls.listen_metrics, Serves::Pages),
-    ];
-    let sharing = if urls.sockets.reuse_port { Sharing::Shared } else { Sharing::Alone };
-    let mut wishes = Vec::new();
-    for (urls, serves) in lists {
-        wishes.extend(urls.iter().map(|url| Listen::at(url, serves, sharing)));
-    }
-    wishes
-}
-
-impl Listen {
-    /// The wish that an address expresses.
-    #[must_use]
-    pub fn at(url: &Url, serves: Serves, sharing: Sharing) -> Listen {
-        let place = match url.socket_path() {
-            Some(path) => Place::Unix { path },
-            None => Place::Tcp { host: url.host().to_owned(), port: url.port() },
-        };
-        let security = if url.scheme().is_tls() { Security::Tls } else { Security::Plain };
-        Listen { place, security, serves, sharing }
     }
 }
 

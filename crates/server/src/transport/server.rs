@@ -16,7 +16,6 @@ use super::peer::Remote;
 use super::routes::Routes;
 use super::shards::{ShardId, Shards};
 use super::socket::Socket;
-use crate::config::Limits;
 use crate::http::Pages;
 use crate::tls::ServerTls;
 
@@ -38,22 +37,6 @@ pub struct Options {
     pub opening_timeout: Duration,
     /// Connections at a time; more are closed as they come. `None` for no limit.
     pub connections_max: Option<usize>,
-}
-
-/// What stands for "never" where a time has to be given.
-const NEVER: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
-
-impl Options {
-    /// What a member's settings allow.
-    #[must_use]
-    pub fn of(limits: &Limits) -> Options {
-        Options {
-            concurrent_streams_max: limits.concurrent_streams,
-            keepalive_interval: limits.keepalive_interval,
-            keepalive_timeout: limits.keepalive_timeout.unwrap_or(NEVER),
-            ..Options::default()
-        }
-    }
 }
 
 impl Default for Options {
