@@ -59,7 +59,7 @@ mod socket;
 #[cfg(test)]
 mod tests;
 
-pub use listener::{BindError, Listen, Listener, Place, Security, Serves, Sharing, bind, wishes};
+pub use listener::{BindError, Listen, Listener, Place, Security, Serves, Sharing, bind};
 pub use oversize::too_large;
 pub use peer::{Peer, Remote};
 pub use routes::Routes;
