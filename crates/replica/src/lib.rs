@@ -28,6 +28,7 @@ mod output;
 mod proposals;
 mod replica;
 mod status;
+mod verify;
 
 pub use checkpoint::{CheckpointJob, CheckpointOutcome, CheckpointReader};
 pub use event::{Event, ForwardRefusal, LeaseLife, LeaseQuestionKind, PeerMessage, Ticket};
@@ -40,3 +41,4 @@ pub use output::{
 };
 pub use replica::{Identity, Replica};
 pub use status::Status;
+pub use verify::{VerifiedCheckpoint, VerifyReport, verify};
