@@ -25,7 +25,7 @@
 //!
 //! # Left out
 //!
-//! - *The services `Auth`, `Lock` and `Election`, and the annotations of the JSON gateway.* They come
+//! - *The services `Auth`, `Lock` and `Election`, and what the JSON gateway wants.* They come
 //!   with the code that serves them. Until then the calls are answered `Unimplemented`, by tonic.
 //! - *Messages that etcd writes to its own log.* Ours is a format of our own.
 //!

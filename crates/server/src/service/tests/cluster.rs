@@ -1,3 +1,5 @@
+//! Who belongs to the cluster, and who may.
+
 use super::member::MEMBER;
 use super::*;
 

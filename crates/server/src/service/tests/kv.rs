@@ -1,3 +1,5 @@
+//! Reading and writing keys.
+
 use etcd_api::etcdserverpb::request_op::Request as Operation;
 use etcd_api::etcdserverpb::response_op::Response as Answer;
 use etcd_api::mvccpb::KeyValue;

@@ -1,3 +1,5 @@
+//! Leases and what is attached to them.
+
 use super::*;
 
 async fn grant(

@@ -1,3 +1,5 @@
+//! What operators ask for.
+
 use sha2::{Digest, Sha256};
 
 use super::member::MEMBER;
