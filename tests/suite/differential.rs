@@ -29,7 +29,6 @@ mod known;
 mod op;
 mod shrink;
 mod side;
-mod watchers;
 
 use op::Op;
 use side::Side;

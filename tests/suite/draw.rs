@@ -9,6 +9,10 @@ use tonic::{Code, Status};
 
 /// Longer values are drawn as their beginning, their length and a sum.
 const VALUE_DRAWN_MAX: usize = 40;
+/// Larger lease numbers are not of our choice.
+const LEASE_DRAWN_MAX: i64 = 1_000_000;
+/// How much of its life a lease may have lost at most, in seconds.
+const LEASE_AGE_MAX: i64 = 120;
 
 /// Draws bytes: readable as far as they are ASCII.
 pub(crate) fn bytes(bytes: &[u8]) -> String {
@@ -75,6 +79,13 @@ pub(crate) fn txn(response: &pb::TxnResponse) -> String {
         })
         .collect();
     let branch = if response.succeeded { "then" } else { "else" };
+    let parts: Vec<String> = parts
+        .chunk_by(|a, b| a == b)
+        .map(|same| match same {
+            [one] => one.clone(),
+            many => format!("{} × {}", many.len(), many[0]),
+        })
+        .collect();
     format!("{} {branch} {{{}}}", header(response.header.as_ref()), parts.join("; "))
 }
 
@@ -105,6 +116,48 @@ pub(crate) fn members(list: &[pb::Member]) -> String {
     let mut drawn: Vec<String> = list.iter().map(one).collect();
     drawn.sort();
     drawn.join(", ")
+}
+
+/// Draws a lease that was granted.
+pub(crate) fn grant(response: &pb::LeaseGrantResponse) -> String {
+    let pb::LeaseGrantResponse { header: head, id, ttl, error } = response;
+    let id = if *id > LEASE_DRAWN_MAX { "chosen".to_owned() } else { id.to_string() };
+    format!("{} lease {id} ttl {ttl}{error}", header(head.as_ref()))
+}
+
+/// Draws the leases.
+pub(crate) fn leases(response: &pb::LeaseLeasesResponse) -> String {
+    let mut ids: Vec<i64> = response.leases.iter().map(|lease| lease.id).collect();
+    ids.sort_unstable();
+    format!("{} leases {ids:?}", header(response.header.as_ref()))
+}
+
+/// Draws how long a lease lives, and with which keys. What is left of it is good if it is not more
+/// than was granted, nor much less.
+pub(crate) fn time_to_live(response: &pb::LeaseTimeToLiveResponse) -> String {
+    let pb::LeaseTimeToLiveResponse { header: head, id, ttl, granted_ttl, keys } = response;
+    let lived = granted_ttl - ttl;
+    let left =
+        if (0..=LEASE_AGE_MAX).contains(&lived) { "good".to_owned() } else { ttl.to_string() };
+    let mut keys: Vec<String> = keys.iter().map(|key| bytes(key)).collect();
+    keys.sort();
+    format!("{} lease {id} granted {granted_ttl} left {left} keys {keys:?}", header(head.as_ref()))
+}
+
+/// Draws how a member is, as far as it says something that two clusters have in common.
+pub(crate) fn member_status(status: &pb::StatusResponse) -> String {
+    let minor: Vec<&str> = status.version.split('.').take(2).collect();
+    let indexes = status.raft_index >= status.raft_applied_index;
+    let (led, learner) = (status.leader != 0, status.is_learner);
+    format!(
+        "{} version {} storage {} led {led} learner {learner} in order {indexes} errors {:?} \
+         downgrade {:?}",
+        header(status.header.as_ref()),
+        minor.join("."),
+        status.storage_version,
+        status.errors,
+        status.downgrade_info.as_ref().map(|info| (info.enabled, &info.target_version)),
+    )
 }
 
 /// Draws an error: its code, and its message, letter by letter.

@@ -3,5 +3,9 @@
 //! Tests that need etcd, Go or root say so, and are skipped where these are missing;
 //! `TESTS_SKIP_NOTHING=1` makes that a failure.
 
+mod calls;
+mod conformance;
 mod differential;
+
 mod draw;
+mod watchers;

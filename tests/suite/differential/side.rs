@@ -10,13 +10,11 @@ use tokio::time::timeout;
 use tonic::Status;
 
 use super::op::{Op, Stream};
-use super::watchers::{SENTINEL_KEY, Watchers};
-use crate::draw;
+use crate::watchers::{SENTINEL_KEY, Watchers};
+use crate::{calls, draw};
 
 /// An operation that takes longer is drawn as unanswered.
 const ANSWER_MAX: Duration = Duration::from_secs(20);
-/// How much of its life a lease may have lost at most, in seconds.
-const LEASE_AGE_MAX: i64 = 120;
 
 /// A cluster, and what its client knows.
 pub(crate) struct Side {
@@ -157,56 +155,29 @@ impl Side {
 
     async fn range_stream(&mut self, request: pb::RangeRequest) -> String {
         let request = self.linearizable(request);
-        let mut stream = match self.client().kv().range_stream(request).await {
-            Ok(response) => response.into_inner(),
-            Err(status) => return draw::status(&status),
-        };
-        let mut whole = pb::RangeResponse::default();
-        loop {
-            match stream.message().await {
-                Ok(Some(part)) => {
-                    if whole.header.is_some() {
-                        return "a part came after the one with the header".to_owned();
-                    }
-                    let part = part.range_response.unwrap_or_default();
-                    if part.header.is_none() && (part.more || part.count != 0) {
-                        return "count or more came before the last part".to_owned();
-                    }
-                    whole.kvs.extend(part.kvs);
-                    whole.header = part.header;
-                    whole.more = part.more;
-                    whole.count = part.count;
-                }
-                Ok(None) => return draw::range(&whole),
-                Err(status) => return draw::status(&status),
-            }
-        }
+        calls::range_stream(self.client(), request).await
     }
 
     async fn lease(&mut self, op: Op) -> String {
         let mut client = self.client().lease();
         match op {
-            Op::Grant(request) => draw::result(&client.lease_grant(request).await, |response| {
-                let pb::LeaseGrantResponse { header, id, ttl, error } = response.get_ref();
-                format!("{} lease {id} ttl {ttl} {error}", draw::only_header(header.as_ref()))
-            }),
+            Op::Grant(request) => {
+                draw::result(&client.lease_grant(request).await, |r| draw::grant(r.get_ref()))
+            }
             Op::Revoke(request) => {
                 let result = client.lease_revoke(request).await.map(tonic::Response::into_inner);
                 self.saw(&result, |response| response.header.as_ref());
                 draw::result(&result, |response| draw::only_header(response.header.as_ref()))
             }
-            Op::KeepAlive(request) => keep_alive(client, request).await,
+            Op::KeepAlive(request) => calls::keep_alive(self.client(), request.id).await,
             Op::TimeToLive(request) => {
-                draw::result(&client.lease_time_to_live(request).await, |response| {
-                    time_to_live(response.get_ref())
-                })
+                let result = client.lease_time_to_live(request).await;
+                draw::result(&result, |r| draw::time_to_live(r.get_ref()))
             }
-            _ => draw::result(&client.lease_leases(pb::LeaseLeasesRequest {}).await, |response| {
-                let pb::LeaseLeasesResponse { header, leases } = response.get_ref();
-                let mut ids: Vec<i64> = leases.iter().map(|lease| lease.id).collect();
-                ids.sort_unstable();
-                format!("{} leases {ids:?}", draw::only_header(header.as_ref()))
-            }),
+            _ => {
+                let result = client.lease_leases(pb::LeaseLeasesRequest {}).await;
+                draw::result(&result, |r| draw::leases(r.get_ref()))
+            }
         }
     }
 
@@ -214,18 +185,7 @@ impl Side {
         let client = self.client();
         match op {
             Op::Members => draw::result(&client.members().await, |members| draw::members(members)),
-            Op::Status => draw::result(&client.status().await, |status| {
-                let headed = draw::only_header(status.header.as_ref());
-                let minor: Vec<&str> = status.version.split('.').take(2).collect();
-                let indexes = status.raft_index >= status.raft_applied_index;
-                let (led, learner) = (status.leader != 0, status.is_learner);
-                format!(
-                    "{headed} {} led {led} learner {learner} in order {indexes} errors {:?} {:?}",
-                    minor.join("."),
-                    status.errors,
-                    status.downgrade_info,
-                )
-            }),
+            Op::Status => draw::result(&client.status().await, draw::member_status),
             _ => {
                 let result = client.maintenance().alarm(pb::AlarmRequest::default()).await;
                 draw::result(&result, |response| format!("{:?}", response.get_ref().alarms))
@@ -286,33 +246,4 @@ impl Side {
         }
         told
     }
-}
-
-async fn keep_alive(
-    mut client: pb::lease_client::LeaseClient<tonic::transport::Channel>,
-    request: pb::LeaseKeepAliveRequest,
-) -> String {
-    let answer = async {
-        let mut answers = client.lease_keep_alive(tokio_stream::once(request)).await?.into_inner();
-        answers.message().await
-    };
-    draw::result(&answer.await, |response| match response {
-        Some(pb::LeaseKeepAliveResponse { header, id, ttl }) => {
-            format!("{} lease {id} ttl {ttl}", draw::only_header(header.as_ref()))
-        }
-        None => "no answer".to_owned(),
-    })
-}
-
-fn time_to_live(response: &pb::LeaseTimeToLiveResponse) -> String {
-    let pb::LeaseTimeToLiveResponse { header, id, ttl, granted_ttl, keys } = response;
-    let lived = granted_ttl - ttl;
-    let left =
-        if (0..=LEASE_AGE_MAX).contains(&lived) { "good".to_owned() } else { ttl.to_string() };
-    let mut keys: Vec<String> = keys.iter().map(|key| draw::bytes(key)).collect();
-    keys.sort();
-    format!(
-        "{} lease {id} granted {granted_ttl} left {left} keys {keys:?}",
-        draw::only_header(header.as_ref())
-    )
 }
