@@ -8,8 +8,9 @@ mod fitness;
 mod handle;
 mod inbox;
 
+pub(crate) use admission::Admitted;
 pub(crate) use birth::{Birth, birth};
 pub(crate) use driver::{Driver, Exit};
-pub(crate) use fitness::{Fitness, STORAGE_VERSION};
+pub(crate) use fitness::Fitness;
 pub(crate) use handle::Shared;
 pub use handle::{Executed, Handle, Identity};

@@ -53,8 +53,8 @@ use crate::metrics::Metrics;
 pub(crate) use accept::Host;
 pub(crate) use hello::{Hello, Purpose, Roster, Verdict};
 pub(crate) use link::Link;
-pub(crate) use listen::{PeerListener, ServerTls, accept, bind};
-pub(crate) use net::{CallError, ClientTls, call};
+pub(crate) use listen::{accept, bind};
+pub(crate) use net::{ClientTls, call};
 use outbox::Posted;
 
 /// What connections need to know of the member that they belong to.
@@ -215,7 +215,8 @@ fn refusal_of(to: MemberId, message: PeerMessage) -> Option<Event> {
     };
     let answer = match message {
         PeerMessage::Forward { term, commands } => {
-            let ids = commands.iter().filter_map(|command| store::CommandId::of_encoded(command).ok());
+            let ids =
+                commands.iter().filter_map(|command| store::CommandId::of_encoded(command).ok());
             refused(term, ids.map(|id| id.sequence).collect())
         }
         PeerMessage::ForwardChange { term, id, .. } => refused(term, vec![id.sequence]),

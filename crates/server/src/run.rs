@@ -6,7 +6,6 @@
 //!                                       "ready to serve client requests": the cluster knows my name
 //! ```
 
-use std::io;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -21,19 +20,19 @@ use replica::{Options, Replica};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
-use tracing::{error, info, warn};
+use tracing::{info, warn};
 
 use crate::addresses::{self, wishes};
 use crate::config::{ClusterStart, Config, Durability, ETCD_VERSION, Url};
 use crate::dice;
 use crate::http::Pages;
 use crate::member::{
-    Birth, Driver, Exit, Fitness, Handle, Identity, Shared, admission, birth, chores,
+    Admitted, Birth, Driver, Exit, Fitness, Handle, Identity, Shared, admission, birth, chores,
 };
 use crate::metrics::Metrics;
-use crate::peer::{self, ClientTls, Host, Local};
+use crate::peer::{self, Host, Local};
 use crate::service;
-use crate::tls::ServerTls;
+use crate::tls::TlsFactory;
 use crate::transport::{self, Routes, Shards};
 
 /// How long a member that stops waits for another to take over.
@@ -213,7 +212,10 @@ async fn serve(
     // With two processors everything is quickest on one thread: a second one would only wait for
     // the first, or for the clients.
     let shards = if cores <= 2 { Shards::here() } else { Shards::spawn(cores - 1)? };
-    let routes = |_| service::routes(config, handle, metrics);
+    let admitted = Admitted { identity: handle.identity().clone() };
+    let routes = |_| {
+        service::routes(config, handle, metrics).add_service(AdmissionServer::new(admitted.clone()))
+    };
     Ok(transport::serve(transport::Plan {
         listeners,
         shards: Arc::new(shards),
@@ -254,25 +256,4 @@ async fn stop(
     server.shutdown(CLOSE_TIMEOUT).await;
     handle.stop();
     Ok(driver.await?)
-}
-
-/// What connections are secured with.
-struct TlsFactory;
-
-impl TlsFactory {
-    fn new(_config: &Config) -> Result<TlsFactory> {
-        Ok(TlsFactory)
-    }
-
-    fn client_server(&self) -> Option<Arc<ServerTls>> {
-        None
-    }
-
-    fn peer_server(&self) -> Option<peer::ServerTls> {
-        None
-    }
-
-    fn peer_client(&self) -> Option<ClientTls> {
-        None
-    }
 }

@@ -69,7 +69,8 @@ impl Admission for Awaiting {
     }
 
     async fn form(&self, request: Request<FormRequest>) -> Result<Response<FormResponse>, Status> {
-        let gone = |_| Status::unavailable("the member was admitted meanwhile, or stops: ask again");
+        let gone =
+            |_| Status::unavailable("the member was admitted meanwhile, or stops: ask again");
         let (outcome, answer) = oneshot::channel();
         let order = Order { request: request.into_inner(), outcome };
         self.orders.send(order).await.map_err(|_| gone(()))?;
@@ -101,9 +102,8 @@ pub(crate) fn first_members(request: &FormRequest) -> Result<InitialCluster, Sta
     if names.is_empty() {
         return Err(Status::invalid_argument("no members are named: name at least one"));
     }
-    InitialCluster::parse(&text).map_err(|error| {
-        Status::invalid_argument(format!("the list of members {error}"))
-    })
+    InitialCluster::parse(&text)
+        .map_err(|error| Status::invalid_argument(format!("the list of members {error}")))
 }
 
 /// The service of a member.

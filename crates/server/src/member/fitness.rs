@@ -88,4 +88,4 @@ impl Health for Fitness {
 }
 
 /// The version of what members store, in etcd's numbers.
-pub(crate) const STORAGE_VERSION: &str = "3.7.0";
+const STORAGE_VERSION: &str = "3.7.0";
