@@ -12,8 +12,8 @@ mod initial_cluster;
 mod peer_urls;
 
 pub use existing::{Admission, RemoteCluster, RemoteMember, admission, find_by_peer_urls};
-pub use founding::{Founding, founding};
-pub use ids::{added_member_id, cluster_id, member_id};
+pub use founding::{Founders, Founding, founding, founding_of};
+pub use ids::{added_member_id, cluster_id, member_id, restored_cluster_id};
 pub use initial_cluster::{InitialCluster, InitialClusterError};
 pub use peer_urls::{Resolve, resolve, same_urls};
 

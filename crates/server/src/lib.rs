@@ -2,10 +2,12 @@
 
 mod addresses;
 pub mod bootstrap;
+pub mod cli;
 pub mod config;
 pub mod convert;
 mod dice;
 pub mod http;
+pub mod layout;
 pub mod log;
 pub mod member;
 pub mod metrics;

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use server::config::{self, ConfigError, Loaded, Notice};
-use server::log;
+use server::{cli, log};
 
 /// Requests are many small allocations, made and freed on few threads.
 #[global_allocator]
@@ -30,6 +30,9 @@ fn start() -> Result<ExitCode> {
     let environment: BTreeMap<String, String> = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         .collect();
+    if let Some(done) = cli::run(&arguments, &environment) {
+        return done;
+    }
     let (config, notices) = match config::load(&arguments, &environment)? {
         Loaded::Help => {
             config::print_help(&mut io::stdout().lock())?;

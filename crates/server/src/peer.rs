@@ -42,7 +42,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
-use raft::{Body, MemberId};
+use raft::{Body, MemberId, Message};
 use replica::{Event, ForwardRefusal, Images, Outgoing, PeerMessage, Published};
 use tracing::{error, warn};
 
@@ -185,7 +185,11 @@ impl Peers {
             if let PeerMessage::Raft(message) = &message
                 && let Body::InstallSnapshot { .. } = message.body
             {
-                image::send(&self.local, link, message.clone());
+                if link.is_connected() {
+                    image::send(&self.local, link, message.clone());
+                } else {
+                    refused.push(Event::SnapshotFailed(to));
+                }
                 continue;
             }
             match link.post(&message) {
@@ -206,8 +210,8 @@ impl Peers {
     }
 }
 
-/// What a peer would say that refuses a message; `None` if nobody waits for an answer: Raft expects
-/// that messages are lost.
+/// What comes of a message that is certain not to be sent; `None` if nobody waits for an answer: Raft
+/// expects that messages are lost.
 fn refusal_of(to: MemberId, message: PeerMessage) -> Option<Event> {
     let refused = |term, sequences| {
         let reason = ForwardRefusal::NotLeader;
@@ -221,6 +225,9 @@ fn refusal_of(to: MemberId, message: PeerMessage) -> Option<Event> {
         }
         PeerMessage::ForwardChange { term, id, .. } => refused(term, vec![id.sequence]),
         PeerMessage::LeaseQuestion { nonce, .. } => Some(PeerMessage::LeaseRefused { nonce }),
+        PeerMessage::Raft(Message { body: Body::InstallSnapshot { .. }, .. }) => {
+            return Some(Event::SnapshotFailed(to));
+        }
         PeerMessage::Raft(_)
         | PeerMessage::ForwardRefused { .. }
         | PeerMessage::LeaseAnswer { .. }

@@ -25,6 +25,7 @@ use tracing::{info, warn};
 use crate::addresses::{self, wishes};
 use crate::config::{ClusterStart, Config, Durability, ETCD_VERSION, Url};
 use crate::dice;
+use crate::layout;
 use crate::http::Pages;
 use crate::member::{
     Admitted, Birth, Driver, Exit, Fitness, Handle, Identity, Shared, admission, birth, chores,
@@ -98,11 +99,7 @@ async fn open(config: &Config, tls: &TlsFactory, pages: &Arc<Pages>) -> Result<R
             RealDisk::unsynced()
         }
     });
-    let dir = config.data_dir.join("member");
-    for dir in [&config.data_dir, &dir] {
-        create_dirs(&*disk, dir)
-            .with_context(|| format!("--data-dir={} cannot be used", config.data_dir.display()))?;
-    }
+    let dir = layout::prepare(&config.data_dir, config.wal_dir.as_deref())?;
     if Replica::exists(&*disk, &dir)? {
         let identity = Replica::identity(&*disk, &dir)?;
         let options = options(config, &dir, identity.member_id);
@@ -133,7 +130,7 @@ async fn be_born(config: &Config, tls: &TlsFactory, pages: &Arc<Pages>) -> Resul
     }
     let (awaiting, orders) = admission::awaiting();
     let routes = |_| Routes::new().add_service(AdmissionServer::new(awaiting.clone()));
-    let server = transport::serve(transport::Plan {
+    let mut server = transport::serve(transport::Plan {
         listeners: transport::bind(&wishes(&config.urls)).await?,
         shards: Arc::new(Shards::here()),
         routes: &routes,
@@ -142,19 +139,10 @@ async fn be_born(config: &Config, tls: &TlsFactory, pages: &Arc<Pages>) -> Resul
         options: addresses::options(&config.limits),
     });
     let birth = birth(config, peer_tls.as_ref(), Some(orders)).await?;
+    server.close().await;
     // Whoever ordered it waits for the answer until the state is on the disk.
     tokio::spawn(server.shutdown(CLOSE_TIMEOUT));
     Ok(birth)
-}
-
-fn create_dirs(disk: &dyn Disk, dir: &Path) -> Result<()> {
-    if let Some(parent) = dir.parent()
-        && !parent.as_os_str().is_empty()
-        && !parent.exists()
-    {
-        create_dirs(disk, parent)?;
-    }
-    Ok(disk.create_dir(dir)?)
 }
 
 fn options(config: &Config, dir: &Path, member_id: u64) -> Options {

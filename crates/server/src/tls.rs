@@ -33,6 +33,8 @@
 //!
 //! References: etcd's `client/pkg/transport/listener.go` and `tlsutil` at 3.7; RFC 5280 (§5, lists).
 
+#[cfg(test)]
+pub(crate) mod authority;
 mod caller;
 mod error;
 mod identity;

@@ -19,6 +19,19 @@ pub struct Founding {
     pub members: BTreeMap<u64, MemberAttributes>,
 }
 
+/// Who founds a cluster, as seen from one of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Founders {
+    /// The name of this one.
+    pub name: String,
+    /// All of them.
+    pub initial: InitialCluster,
+    /// Where this one says that it is.
+    pub advertised: Vec<Url>,
+    /// Goes into their IDs.
+    pub token: String,
+}
+
 /// Computes the cluster that this member founds.
 ///
 /// # Errors
@@ -26,9 +39,23 @@ pub struct Founding {
 /// If the initial cluster does not name this member, names it at other addresses than it
 /// advertises, or has an address twice.
 pub fn founding(config: &Config, resolve: Resolve<'_>) -> Result<Founding, BootstrapError> {
-    let initial = &config.cluster.initial;
-    let own = own_urls(initial, &config.name)?;
-    let advertised = &config.urls.advertise_peer;
+    let founders = Founders {
+        name: config.name.clone(),
+        initial: config.cluster.initial.clone(),
+        advertised: config.urls.advertise_peer.clone(),
+        token: config.cluster.token.clone(),
+    };
+    founding_of(&founders, resolve)
+}
+
+/// Computes the cluster that these found.
+///
+/// # Errors
+///
+/// As for [`founding`].
+pub fn founding_of(founders: &Founders, resolve: Resolve<'_>) -> Result<Founding, BootstrapError> {
+    let Founders { name, initial, advertised, token } = founders;
+    let own = own_urls(initial, name)?;
     if !same_urls(own, advertised, resolve) {
         return Err(BootstrapError::AdvertisedElsewhere {
             initial: joined(own),
@@ -36,7 +63,7 @@ pub fn founding(config: &Config, resolve: Resolve<'_>) -> Result<Founding, Boots
         });
     }
     check_duplicates(initial)?;
-    Ok(Founding::new(initial, &config.cluster.token, member_id(own, &config.cluster.token)))
+    Ok(Founding::new(initial, token, member_id(own, token)))
 }
 
 impl Founding {

@@ -35,6 +35,14 @@ pub fn cluster_id(member_ids: impl IntoIterator<Item = u64>) -> u64 {
     hash(&[&bytes])
 }
 
+/// The ID of the cluster that goes on from the snapshot with this hash, in place of the one that
+/// its members would found without. So it is the same on all of them, and not that of the old
+/// cluster, even if the members are the same.
+#[must_use]
+pub fn restored_cluster_id(founded: u64, snapshot_hash: &[u8; 32]) -> u64 {
+    hash(&[&founded.to_le_bytes(), snapshot_hash])
+}
+
 fn hash(parts: &[&[u8]]) -> u64 {
     let mut hasher = Sha1::new();
     for part in parts {

@@ -215,7 +215,8 @@ async fn join_round(
             Claimed::Refused => {
                 why = format!(
                     "member {:x} has run before and its data is not here: remove it from the \
-                     cluster, and add it again",
+                     cluster, and add it again; or it is one of the first members: tell it to \
+                     found the cluster, as the others were told",
                     me.id
                 );
             }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use rustls::RootCertStore;
-use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer;
@@ -16,6 +16,9 @@ use crate::config::CertificateFiles;
 /// What a key file may hold.
 const KEY_FORMS: &str = "an RSA key of 2048 bits or more, or one of P-256, P-384 or Ed25519, in \
                          PKCS#8, PKCS#1 or SEC1, not encrypted";
+
+const NO_KEY: &str = "key: expected is an RSA key of 2048 bits or more, or one of P-256, P-384 or \
+                      Ed25519, in PKCS#8, PKCS#1 or SEC1, not encrypted";
 
 /// Whose flags name the files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,9 +96,11 @@ pub(super) fn shown(side: Side, role: Role, files: &CertificateFiles) -> Result<
     let chain = certificates(certificate_flag, &files.certificate)?;
     let source_file = Source { flag: key_flag, path: files.key.clone() };
     let bytes = read(&source_file)?;
-    let key = PrivateKeyDer::from_pem_slice(&bytes)
-        .map_err(|error| unusable(source_file, &error, KEY_FORMS))?;
-    Ok(Shown { chain, key })
+    match PrivateKeyDer::from_pem_slice(&bytes) {
+        Ok(key) => Ok(Shown { chain, key }),
+        Err(pem::Error::NoItemsFound) => Err(TlsError::Empty { source_file, expected: NO_KEY }),
+        Err(error) => Err(unusable(source_file, &error, KEY_FORMS)),
+    }
 }
 
 /// Says which of the two files is at fault that rustls does not accept.

@@ -223,14 +223,19 @@ impl Server {
         &self.addresses
     }
 
-    /// Stops to accept, tells clients to go away, lets calls finish for as long as `patience`, and
-    /// drops what is left.
-    pub async fn shutdown(mut self, patience: Duration) -> Shutdown {
+    /// Stops to accept and tells clients to go away. When this returns, the addresses are free for
+    /// others; calls under way go on until [`Server::shutdown`].
+    pub async fn close(&mut self) {
         self.phase.send_replace(Phase::Closing);
         for accepting in self.accepting.drain(..) {
             // It returns when it sees the phase, and gives back its address.
             let _ = accepting.await;
         }
+    }
+
+    /// Closes, lets calls finish for as long as `patience`, and drops what is left.
+    pub async fn shutdown(mut self, patience: Duration) -> Shutdown {
+        self.close().await;
         // Nothing is ever sent: it ends when all who could have are gone.
         let finished = timeout(patience, self.alive.recv()).await.is_ok();
         self.phase.send_replace(Phase::Closed);
