@@ -260,10 +260,12 @@ fn errors_name_the_file_and_its_flag_and_what_is_expected() {
 async fn key_may_be_in_the_form_that_openssl_gives_to_curves() {
     let mut authority = Authority::new();
     let member = authority.issue("member", &["localhost"]);
-    // The inner half of PKCS#8 is SEC1; 26 bytes of it say which curve.
+    // The inner half of PKCS#8 is SEC1, which begins with a version and the length of the secret.
     let key = PrivatePkcs8KeyDer::from_pem_file(&member.files.key).unwrap();
+    let der = key.secret_pkcs8_der();
+    let version = der.windows(5).position(|bytes| bytes == [2, 1, 1, 4, 32]).unwrap();
     let parameters = pem(SectionKind::PublicKey, b"").replace("PUBLIC KEY", "EC PARAMETERS");
-    let sec1 = pem(SectionKind::EcPrivateKey, &key.secret_pkcs8_der()[26..]);
+    let sec1 = pem(SectionKind::EcPrivateKey, &der[version - 2..]);
     std::fs::write(&member.files.key, parameters + &sec1).unwrap();
     let server = server(&shown(&member.files)).unwrap();
     assert!(shake(server.config(), authority.tool(None).config(), "localhost").await.is_ok());
