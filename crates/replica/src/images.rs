@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use disk::{Disk, DiskFile};
-use raft::{Body, Message, SnapshotMeta};
+use raft::{Body, Index, Message, SnapshotMeta};
 use store::{Machine, MachineLoader};
 
 use crate::checkpoint::{
@@ -24,11 +24,20 @@ pub struct Images {
     pub(crate) dir: PathBuf,
     cluster_id: u64,
     member_id: u64,
-    // The machine of an image is built where its bytes arrive, which is not where it is needed.
-    // What lies here is taken once, by the replica.
-    received: Arc<Mutex<Option<Received>>>,
+    // Images are read and built where the bytes go and come, which is beside the replica. What lies
+    // here is taken once, by the replica.
+    shelf: Arc<Mutex<Shelf>>,
     /// Numbers the files that come in.
     next_file: Arc<AtomicU64>,
+}
+
+/// What those beside the replica have for it.
+#[derive(Debug, Default)]
+struct Shelf {
+    /// The last image that has arrived.
+    received: Option<Received>,
+    /// The last checkpoint that was found to be damaged.
+    damaged: Option<Index>,
 }
 
 /// An image that has arrived whole.
@@ -70,8 +79,8 @@ impl Images {
         cluster_id: u64,
         member_id: u64,
     ) -> Images {
-        let (received, next_file) = (Arc::default(), Arc::default());
-        Images { disk, dir, cluster_id, member_id, received, next_file }
+        let (shelf, next_file) = (Arc::default(), Arc::default());
+        Images { disk, dir, cluster_id, member_id, shelf, next_file }
     }
 
     /// Opens the checkpoint that an `InstallSnapshot` of this member names. It stays readable
@@ -84,7 +93,7 @@ impl Images {
         let Some(index) = index_of(token) else {
             return Err(Fault::Image(format!("{token:?} names no checkpoint")));
         };
-        CheckpointReader::open(&*self.disk, &self.dir.join(crate::checkpoint::name_of(index)))
+        CheckpointReader::open(self, index)
     }
 
     /// Begins to take in the image that a peer's `InstallSnapshot` announces.
@@ -116,12 +125,22 @@ impl Images {
 
     /// Takes the image whose file has this name, if it lies ready.
     pub(crate) fn take(&self, file: &[u8]) -> Option<Received> {
-        self.lock().take_if(|received| received.file.as_bytes() == file)
+        self.lock().received.take_if(|received| received.file.as_bytes() == file)
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<Received>> {
+    /// Takes note that a checkpoint is damaged: another must be made.
+    pub(crate) fn report_damage(&self, index: Index) {
+        self.lock().damaged = Some(index);
+    }
+
+    /// Returns the checkpoint that was found to be damaged since this was last asked.
+    pub(crate) fn take_damaged(&self) -> Option<Index> {
+        self.lock().damaged.take()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Shelf> {
         // What lies there is whole, whoever panicked.
-        self.received.lock().unwrap_or_else(PoisonError::into_inner)
+        self.shelf.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -181,7 +200,7 @@ impl SnapshotReceiver {
         snapshot.data = Bytes::copy_from_slice(self.name.as_bytes());
         let meta = self.meta.clone();
         let received = Received { file: self.name.clone(), meta, machine, bytes };
-        *self.images.lock() = Some(received);
+        self.images.lock().received = Some(received);
         self.is_finished = true;
         Ok(message)
     }

@@ -92,6 +92,9 @@ impl Journal {
             rest = behind;
         }
         self.wait(Due::Persisted { ack: persist.ack, messages });
+        if let Some(snapshot) = &persist.snapshot {
+            self.wait(Due::Marked(snapshot.meta.clone()));
+        }
         Ok(())
     }
 

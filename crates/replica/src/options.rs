@@ -34,6 +34,7 @@ pub struct Options {
 
 /// Where the state of a member begins that has never run.
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "there is one, once in the life of a member")]
 pub enum Genesis {
     /// It is one of the first members of a new cluster. The same on all of them: it stands for the
     /// log's entry 1@1, so that whoever joins later gets it as an image.

@@ -15,9 +15,9 @@
 //! 1. **An entry of a later term is applied here, and the command has not come back.** Whoever
 //!    takes the command gives it an entry of term T: the leader proposes in its own term, and takes
 //!    what is forwarded only if it leads the very term that the sender speaks of. The terms of
-//!    entries never decrease, so no entry of term T follows; all entries before were seen here. That
-//!    the forwarded message may still be on its way does not matter: if whoever led term T still
-//!    takes it, it becomes an entry that can never be committed.
+//!    entries never decrease, so no entry of term T follows; all entries before were seen here.
+//!    That the forwarded message may still be on its way does not matter: if whoever led term T
+//!    still takes it, it becomes an entry that can never be committed.
 //! 2. **It was refused.** Whoever refuses has not proposed it. It was sent to nobody else in this
 //!    term, and is delivered once; a refusal of what was sent in an earlier term is passed over.
 //!

@@ -7,13 +7,14 @@
 //! | `join 4` | starts a member that was added, or will be |
 //! | `tick 1 3`, `tick all 3`, `run 3` | ticks; `run` delivers everything after each |
 //! | `elect 1` | lets the member campaign and win |
-//! | `put 1 a=1 b=2`, `put 1 a=1 lease=7`, `fill 1 a 1000` | proposes; `fill` a value of that size |
+//! | `put 1 a=1 b=2 lease=7`, `fill 1 a 1000 3` | proposes; `fill` so long a value, thrice |
 //! | `delete 1 a`, `compact 1 5`, `nothing 1` | proposes that |
-//! | `grant 1 7 10`, `revoke 1 7` | proposes that a lease is granted for so many seconds, or revoked |
+//! | `grant 1 7 10`, `revoke 1 7` | proposes that a lease is granted for so long, or revoked |
 //! | `read 1 a`, `renew 1 7`, `left 1 7` | asks; `left` asks how long a lease lives |
-//! | `add-voter 1 4`, `add-learner`, `promote`, `remove` | changes the members, asked at the first |
+//! | `add-voter 1 4`, `add-learner`, `promote`, `remove` | changes members, asked at the first |
 //! | `transfer 1 2`, `forget 1 3` | hands leadership over; lets client t3 go |
 //! | `deliver`, `drop`, `stabilize` | that with messages under way; `1 2`, `1 any`, `any 2` pick |
+//! | `hold 1 2`, `let-go` | takes messages under way aside, and puts them back |
 //! | `block 1 2`, `isolate 1`, `heal` | breaks links and makes them whole |
 //! | `unreachable 1 2`, `leader-gone 1`, `paused 1` | gives the member that event |
 //! | `crash 1 none`, `close 1`, `restart 1` | ends a process and starts it; `none`, `all`, `any` |
@@ -145,7 +146,9 @@ fn ask(stage: &mut Stage, name: &str, args: &mut Args) -> Result<bool> {
         "fill" => {
             let (member, key) = (args.member()?, args.need::<String>("a key")?);
             let value = "x".repeat(args.need("a size")?);
-            stage.propose(member, put(&key, &value, 0));
+            for _ in 0..args.maybe()?.unwrap_or(1) {
+                stage.propose(member, put(&key, &value, 0));
+            }
         }
         "delete" => {
             let (member, key) = (args.member()?, args.need::<String>("a key")?);
@@ -260,6 +263,11 @@ fn network(stage: &mut Stage, name: &str, args: &mut Args) -> Result<bool> {
             let pick = pick(args)?;
             stage.discard(pick);
         }
+        "hold" => {
+            let pick = pick(args)?;
+            stage.hold(pick);
+        }
+        "let-go" => stage.let_go(),
         "stabilize" => stage.stabilize(),
         "block" => stage.block(args.member()?, args.member()?),
         "isolate" => stage.isolate(args.member()?),

@@ -28,6 +28,8 @@ pub(crate) struct Stage {
     players: BTreeMap<u64, Player>,
     /// Messages under way, in the order in which they were sent.
     network: Vec<Flying>,
+    /// Messages that were taken aside.
+    held: Vec<Flying>,
     /// Links that lose everything, by sender and receiver.
     blocked: BTreeSet<(u64, u64)>,
     lines: Vec<String>,
@@ -70,7 +72,6 @@ struct Player {
     drawn: String,
     /// What those who may read want to read.
     readers: BTreeMap<Ticket, String>,
-    replies: BTreeMap<Ticket, Reply>,
 }
 
 impl Default for Settings {
@@ -138,6 +139,7 @@ impl Stage {
         Stage {
             players: BTreeMap::new(),
             network: Vec::new(),
+            held: Vec::new(),
             blocked: BTreeSet::new(),
             lines: Vec::new(),
             is_loud: false,
@@ -168,7 +170,6 @@ impl Stage {
             jobs: Vec::new(),
             drawn: String::new(),
             readers: BTreeMap::new(),
-            replies: BTreeMap::new(),
         };
         self.players.insert(member, player);
         self.turn(member);
@@ -201,11 +202,6 @@ impl Stage {
 
     pub(crate) fn status(&self, member: u64) -> Status {
         self.replica(member).status()
-    }
-
-    /// The reply to a question, if there was one.
-    pub(crate) fn reply(&self, member: u64, ticket: Ticket) -> Option<&Reply> {
-        self.players[&member].replies.get(&ticket)
     }
 
     /// What a member publishes of a key.
@@ -263,28 +259,31 @@ impl Stage {
     /// Lets time pass at a member alone until it campaigns, and delivers everything.
     pub(crate) fn elect(&mut self, member: u64) {
         for _ in 0..10 {
-            for _ in 0..2 * self.settings.election_ticks {
+            let is_asking = |stage: &Stage| {
+                stage.published(member).role == RoleKind::Leader
+                    || stage
+                        .network
+                        .iter()
+                        .any(|flying| flying.from == member && is_campaign(flying))
+            };
+            while !is_asking(self) {
                 self.tick(member);
-                if self.published(member).role != RoleKind::Follower {
-                    break;
-                }
             }
             self.stabilize();
             if self.published(member).role == RoleKind::Leader {
                 return;
             }
             // The others still hear from a leader; they must lose patience, too.
-            let others = self.up().into_iter().filter(|other| *other != member);
-            for other in others.collect::<Vec<_>>() {
+            for other in self.up().into_iter().filter(|other| *other != member) {
                 for _ in 0..self.settings.election_ticks {
                     if self.published(other).role == RoleKind::Follower {
                         self.tick(other);
                     }
                 }
             }
-            self.network.retain(|flying| flying.from == member);
+            self.network.clear();
         }
-        panic!("m{member} is not elected");
+        panic!("m{member} is not elected: {:?}", self.lines);
     }
 
     /// Asks a question of a client of a member.
@@ -333,6 +332,7 @@ impl Stage {
         player.jobs.clear();
         player.readers.clear();
         player.disk.crash(survivors);
+        self.lose(member);
     }
 
     /// Ends a member's process in good order.
@@ -342,6 +342,15 @@ impl Stage {
         player.readers.clear();
         let replica = player.replica.take().expect("the member is up");
         replica.close().expect("the member can be closed");
+        self.lose(member);
+    }
+
+    /// Breaks all connections of a member whose process has ended.
+    fn lose(&mut self, member: u64) {
+        self.network.retain(|flying| flying.from != member && flying.to != member);
+        for other in self.up() {
+            self.feed(other, Event::Unreachable(MemberId(member)));
+        }
     }
 
     /// Starts a member again.
@@ -370,6 +379,20 @@ impl Stage {
     /// Loses the messages that are picked.
     pub(crate) fn discard(&mut self, pick: impl Fn(&Flying) -> bool) {
         self.network.retain(|flying| !pick(flying));
+    }
+
+    /// Takes the messages that are picked aside.
+    pub(crate) fn hold(&mut self, pick: impl Fn(&Flying) -> bool) {
+        let (picked, rest) =
+            std::mem::take(&mut self.network).into_iter().partition(|flying| pick(flying));
+        self.network = rest;
+        let picked: Vec<Flying> = picked;
+        self.held.extend(picked);
+    }
+
+    /// Puts all that was taken aside under way again.
+    pub(crate) fn let_go(&mut self) {
+        self.network.append(&mut self.held);
     }
 
     /// Delivers the messages that are under way now and are picked.
@@ -418,19 +441,19 @@ impl Stage {
         if self.is_drawn(&message) {
             self.say(format!("m{from} → m{to} {}", draw::message(&message)));
         }
-        match message {
-            PeerMessage::Raft(message) if matches!(message.body, Body::InstallSnapshot { .. }) => {
-                let event = match self.transfer(from, to, &message) {
-                    Ok(message) => (to, Event::SnapshotReceived { message }),
-                    Err(fault) => {
-                        self.say(format!("m{to} gets no image: {}", draw::fault(&fault)));
-                        (from, Event::SnapshotFailed(MemberId(to)))
-                    }
-                };
-                self.feed(event.0, event.1);
+        if let PeerMessage::Raft(announced) = &message
+            && matches!(announced.body, Body::InstallSnapshot { .. })
+        {
+            match self.transfer(from, to, announced) {
+                Ok(message) => self.feed(to, Event::SnapshotReceived { message }),
+                Err(fault) => {
+                    self.say(format!("m{to} gets no image: {}", draw::fault(&fault)));
+                    self.feed(from, Event::SnapshotFailed(MemberId(to)));
+                }
             }
-            message => self.feed(to, Event::Peer { from: MemberId(from), message }),
+            return;
         }
+        self.feed(to, Event::Peer { from: MemberId(from), message });
     }
 
     /// Carries an image from one member to another.
@@ -450,12 +473,8 @@ impl Stage {
     }
 
     fn is_drawn(&self, message: &PeerMessage) -> bool {
-        match message {
-            PeerMessage::Raft(message) => {
-                self.is_loud || matches!(message.body, Body::InstallSnapshot { .. })
-            }
-            _ => true,
-        }
+        let PeerMessage::Raft(message) = message else { return true };
+        self.is_loud || matches!(message.body, Body::InstallSnapshot { .. })
     }
 
     // === The driver ===
@@ -527,11 +546,17 @@ impl Stage {
                 line = format!("m{member} t{} reads {key}={}", ticket.0, self.value(member, &key));
             }
             self.say(line);
-            self.player(member).replies.insert(ticket, reply);
         }
         self.player(member).jobs.extend(jobs);
         if removed {
             self.say(format!("m{member} was removed"));
         }
     }
+}
+
+fn is_campaign(flying: &Flying) -> bool {
+    matches!(
+        &flying.message,
+        PeerMessage::Raft(Message { body: Body::PreVote { .. } | Body::RequestVote { .. }, .. })
+    )
 }

@@ -1,12 +1,14 @@
 //! Reading a checkpoint for sending it.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use bytes::Bytes;
-use disk::{Disk, DiskFile, OpenMode};
+use disk::{DiskFile, OpenMode};
+use raft::Index;
 
-use super::{Scan, read_block};
+use super::{Damage, Scan, name_of, read_block};
 use crate::fault::Fault;
+use crate::images::Images;
 
 /// Reads a checkpoint for sending it: an iterator over pieces of its bytes, which are checked as
 /// they are read. It stays readable though the file loses its name.
@@ -14,6 +16,8 @@ use crate::fault::Fault;
 pub struct CheckpointReader {
     file: Box<dyn DiskFile>,
     path: PathBuf,
+    images: Images,
+    index: Index,
     scan: Scan,
     offset: u64,
     bytes: u64,
@@ -21,11 +25,12 @@ pub struct CheckpointReader {
 }
 
 impl CheckpointReader {
-    pub(crate) fn open(disk: &dyn Disk, path: &Path) -> Result<CheckpointReader, Fault> {
-        let file = disk.open(path, OpenMode::Read)?;
+    pub(crate) fn open(images: &Images, index: Index) -> Result<CheckpointReader, Fault> {
+        let path = images.dir.join(name_of(index));
+        let file = images.disk.open(&path, OpenMode::Read)?;
         let bytes = file.size()?;
-        let (path, scan) = (path.to_owned(), Scan::default());
-        Ok(CheckpointReader { file, path, scan, offset: 0, bytes, is_done: false })
+        let (images, scan) = (images.clone(), Scan::default());
+        Ok(CheckpointReader { file, path, images, index, scan, offset: 0, bytes, is_done: false })
     }
 
     /// How many bytes there are in all.
@@ -37,13 +42,23 @@ impl CheckpointReader {
     fn read(&mut self) -> Result<Option<Bytes>, Fault> {
         let block = read_block(&*self.file, self.offset)?;
         if block.is_empty() {
-            self.scan.finish().map_err(|damage| damage.of(&self.path))?;
+            self.scan.finish().map_err(|damage| self.damaged(damage))?;
             return Ok(None);
         }
         self.offset += block.len() as u64;
         self.scan.push(&block);
-        while self.scan.next().map_err(|damage| damage.of(&self.path))?.is_some() {}
+        while let Some(_checked) = self.scan.next().map_err(|damage| self.damaged(damage))? {}
         Ok(Some(block.into()))
+    }
+
+    /// Says so, and lets the replica make another: its own state is in memory, and sound.
+    fn damaged(&self, damage: Damage) -> Fault {
+        self.images.report_damage(self.index);
+        let (path, Damage { offset, expected, found }) = (self.path.display(), damage);
+        Fault::Image(format!(
+            "{path} is damaged at offset {offset}: expected {expected}, found {found}; another \
+             checkpoint is made from what is in memory"
+        ))
     }
 }
 

@@ -134,3 +134,63 @@ impl LeaseClock {
         assert!(order == running, "{running} leases run, and {order} have a place in the order");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use store::Machine;
+
+    use super::*;
+
+    fn clock(tick_millis: u32) -> LeaseClock {
+        LeaseClock::begin(0, tick_millis, Machine::new().leases())
+    }
+
+    #[test]
+    fn lease_never_runs_out_early() {
+        for tick_millis in [1, 7, 100, 999, 1000, 1500] {
+            for seconds in [1, 2, 5, 60] {
+                let mut clock = clock(tick_millis);
+                // The tick in which it is granted may be almost over.
+                clock.start(10, 7, seconds);
+                let early = (0..).find(|now| !clock.expired(*now).is_empty()).expect("it ends");
+                let whole_ticks = early - 11;
+                let lived = whole_ticks * u64::from(tick_millis);
+                let granted = u64::try_from(seconds).expect("it is positive") * 1000;
+                assert!(granted <= lived, "{seconds} s at {tick_millis} ms lived {lived} ms");
+            }
+        }
+    }
+
+    #[test]
+    fn enormous_times_are_counted() {
+        let mut clock = clock(100);
+        clock.start(10, 7, i64::MAX);
+        assert_eq!(clock.expired(1 << 50), Vec::<i64>::new());
+        assert!(clock.seconds_left(10, 7).is_some_and(|seconds| 9_000_000_000 < seconds));
+    }
+
+    #[test]
+    fn those_that_ran_out_first_are_given_up_first() {
+        let mut clock = clock(1000);
+        for id in 0..3000 {
+            clock.start(0, id, 3000 - id);
+        }
+        let first = clock.expired(10_000);
+        assert_eq!(first, (2000..3000).collect::<Vec<i64>>());
+        clock.expire(&first, Index(5));
+        assert_eq!(clock.expired(10_000), (1000..2000).collect::<Vec<i64>>());
+    }
+
+    #[test]
+    fn lease_whose_expiry_was_refused_runs_on() {
+        let mut clock = clock(1000);
+        clock.start(0, 7, 1);
+        clock.expire(&[7], Index(5));
+        assert_eq!(clock.seconds_left(1, 7), None);
+        clock.on_applied(10, Index(4));
+        assert_eq!(clock.seconds_left(10, 7), None);
+        clock.on_applied(10, Index(5));
+        assert_eq!(clock.expired(11), Vec::<i64>::new());
+        assert_eq!(clock.expired(12), [7]);
+    }
+}

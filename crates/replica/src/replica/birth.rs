@@ -1,8 +1,8 @@
 //! How a replica comes to be: created, or opened from what its disk holds.
 //!
 //! A member exists from the moment that a checkpoint bears its name. When it is created, that is
-//! the last thing to happen: before, the checkpoint lies there under another name, and the log names
-//! it already. Whatever is interrupted before leaves no member, and is done again.
+//! the last thing to happen: before, the checkpoint lies there under another name, and the log
+//! names it already. Whatever is interrupted before leaves no member, and is done again.
 //!
 //! ```text
 //!   open the log ─► write checkpoint-….tmp, sync ─► the log names it, sync ─► rename, sync

@@ -33,6 +33,8 @@ pub(super) struct Checkpoints {
     log_bytes: u64,
     /// What that was before, in case it comes to nothing.
     begun_bytes: u64,
+    /// Whether the newest one was found to be damaged when it was read.
+    is_damaged: bool,
 }
 
 /// Whether a job of one kind is under way.
@@ -75,6 +77,7 @@ impl Checkpoints {
             incoming: Vec::new(),
             log_bytes,
             begun_bytes: 0,
+            is_damaged: false,
         }
     }
 
@@ -127,6 +130,7 @@ impl Replica {
             self.checkpoints.segment = BackgroundJob::UnderWay;
             self.out.jobs.push(Job::Segment(preparation));
         }
+        self.follow_damage();
         if self.is_checkpoint_due()
             && let Some(meta) = self.core.snapshot_meta(self.applied.index)
         {
@@ -144,10 +148,13 @@ impl Replica {
     fn is_checkpoint_due(&self) -> bool {
         let checkpoints = &self.checkpoints;
         // One after the other, so that the log names each before the next is begun.
-        if !checkpoints.job.may_begin(self.now)
-            || !checkpoints.unmarked.is_empty()
-            || self.applied.index <= checkpoints.newest()
-        {
+        if !checkpoints.job.may_begin(self.now) || !checkpoints.unmarked.is_empty() {
+            return false;
+        }
+        if checkpoints.is_damaged {
+            return true;
+        }
+        if self.applied.index <= checkpoints.newest() {
             return false;
         }
         let half_state = checkpoints.durable_bytes() / 2;
@@ -184,6 +191,12 @@ impl Replica {
         let CheckpointOutcome { meta, bytes } = outcome;
         let index = meta.id.index;
         match bytes {
+            // It has taken the place of the one that was damaged.
+            Ok(bytes) if index == self.checkpoints.durable_index() => {
+                self.checkpoints.durable = (meta, bytes);
+                self.checkpoints.is_damaged = false;
+                self.answer_requests();
+            }
             Ok(_) if index <= self.checkpoints.newest() => {
                 // An image of the leader's has come meanwhile, which is newer.
                 self.images.disk.remove(&self.images.dir.join(name_of(index)))?;
@@ -214,6 +227,7 @@ impl Replica {
         let marked: Vec<_> = unmarked.extract_if(.., |(at, _)| *at <= index).collect();
         let (_, bytes) = *marked.last().filter(|(at, _)| *at == index).expect("it was written");
         self.checkpoints.durable = (meta.clone(), bytes);
+        self.checkpoints.is_damaged = false;
         self.checkpoints.files.extend(marked.iter().map(|(at, _)| *at));
         self.core.feed(Input::Snapshotted(index));
         while KEPT < self.checkpoints.files.len() {
@@ -235,6 +249,10 @@ impl Replica {
     }
 
     fn answer_requests(&mut self) {
+        self.follow_damage();
+        if self.checkpoints.is_damaged {
+            return;
+        }
         let (meta, _) = &self.checkpoints.durable;
         let (id, data) = (meta.id, Bytes::from(name_of(meta.id.index)));
         let requests = &mut self.checkpoints.requests;
@@ -243,6 +261,13 @@ impl Replica {
         for SnapshotRequest { to, .. } in ready {
             let snapshot = Snapshot { meta: meta.clone(), data: data.clone() };
             self.core.feed(Input::SnapshotReady { to, snapshot });
+        }
+    }
+
+    /// Takes note of damage that was found when a checkpoint was sent. Another is made at once.
+    fn follow_damage(&mut self) {
+        if let Some(index) = self.images.take_damaged() {
+            self.checkpoints.is_damaged |= index == self.checkpoints.durable_index();
         }
     }
 

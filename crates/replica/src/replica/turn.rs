@@ -248,6 +248,8 @@ impl Replica {
 
     pub(super) fn on_unreachable(&mut self, member: MemberId) {
         self.core.feed(Input::Unreachable(member));
+        // An image that had arrived may be lost as well, if the member died before it could say so.
+        self.core.feed(Input::SnapshotFailed { to: member });
         self.proposals.unreachable(member);
         self.questions.unreachable(member);
     }
