@@ -156,18 +156,24 @@ fn has_enough_started(step: Step, published: &Published) -> Result<(), Status> {
     };
     let has_started = |id: &&u64| published.members.get(id).is_some_and(|of| !of.name.is_empty());
     let started_len = voters.iter().filter(has_started).count();
+    if would_be_enough(step, started_len, voters.len()) {
+        Ok(())
+    } else {
+        Err(Refusal::NotEnoughStarted.into())
+    }
+}
+
+/// Tells whether those that have started of the voters that stay would be a majority.
+fn would_be_enough(step: Step, started_len: usize, voters_len: usize) -> bool {
     let (started_len, voters_len) = match step {
         // One voter that is alone may have another beside it, who brings the quorum to two.
-        Step::AddVoter if started_len == 1 && voters.len() == 1 => return Ok(()),
-        Step::AddVoter => (started_len, voters.len() + 1),
+        Step::AddVoter if started_len == 1 && voters_len == 1 => return true,
+        Step::AddVoter => (started_len, voters_len + 1),
         // The learner has caught up, so it has started.
-        Step::Promote => (started_len + 1, voters.len() + 1),
-        Step::RemoveVoter(_) => (started_len, voters.len()),
+        Step::Promote => (started_len + 1, voters_len + 1),
+        Step::RemoveVoter(_) => (started_len, voters_len),
     };
-    if started_len < voters_len / 2 + 1 {
-        return Err(Refusal::NotEnoughStarted.into());
-    }
-    Ok(())
+    voters_len / 2 < started_len
 }
 
 /// Reads peer URLs, and returns them sorted.
@@ -273,5 +279,42 @@ impl Cluster for ClusterService {
         request: Request<api::MemberPromoteRequest>,
     ) -> Result<Response<api::MemberPromoteResponse>, Status> {
         self.methods.promote.answer(self.promote(request)).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn those_that_have_started_must_be_a_majority_afterwards() {
+        let remove = Step::RemoveVoter(9);
+        for (step, started_len, voters_len, expected) in [
+            (Step::AddVoter, 1, 1, true),
+            (Step::AddVoter, 1, 2, false),
+            (Step::AddVoter, 2, 2, true),
+            (Step::AddVoter, 2, 3, false),
+            (Step::AddVoter, 3, 3, true),
+            (Step::AddVoter, 3, 4, true),
+            (Step::AddVoter, 0, 1, false),
+            (Step::Promote, 1, 1, true),
+            (Step::Promote, 1, 2, true),
+            (Step::Promote, 1, 3, false),
+            (Step::Promote, 2, 4, true),
+            (remove, 0, 0, false),
+            (remove, 1, 1, true),
+            (remove, 1, 2, false),
+            (remove, 2, 3, true),
+        ] {
+            let is_enough = would_be_enough(step, started_len, voters_len);
+            assert_eq!(is_enough, expected, "{step:?} with {started_len} of {voters_len}");
+        }
+    }
+
+    #[test]
+    fn id_of_a_member_is_that_which_etcd_computes() {
+        let now = UNIX_EPOCH + std::time::Duration::from_secs(1_700_000_000);
+        let urls = ["http://127.0.0.1:1".to_owned(), "http://127.0.0.1:2".to_owned()];
+        assert_eq!(member_id(&urls, now), 0x304834c10eb9277d);
     }
 }
