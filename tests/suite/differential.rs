@@ -60,8 +60,17 @@ struct Difference {
 impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Difference { at, op, left, right } = self;
+        let (op, left, right) = (cut(op), cut(left), cut(right));
         write!(f, "operation {at}, {op}\n left: {left}\nright: {right}")
     }
+}
+
+/// Returns the beginning of a text that is long.
+fn cut(text: &str) -> String {
+    const CHARS_MAX: usize = 2000;
+    let mut cut: String = text.chars().take(CHARS_MAX).collect();
+    cut.push_str(if cut.len() < text.len() { "…" } else { "" });
+    cut
 }
 
 impl Pair {
@@ -131,10 +140,14 @@ fn compare(pair: &Pair, first_seed: u64, ops_min: u64) {
 /// Shortens a sequence that differs, and says how to see it again.
 fn report(pair: &Pair, seed: u64, ops: &[Op], found: &Difference) -> String {
     let upto = &ops[..ops.len().min(found.at + 1)];
-    let shortest = shrink::shrink(upto, |ops| pair.run(ops).is_ok_and(|found| found.is_some()));
+    let differs = |ops: &[Op]| pair.run(ops).is_ok_and(|found| found.is_some());
+    let mut shortest = shrink::shrink(upto, differs);
+    for at in 0..shortest.len() {
+        shortest = shrink::shrink_parts(&shortest, at, differs);
+    }
     let last = pair.run(&shortest).ok().flatten();
     let drawn: Vec<String> =
-        shortest.iter().enumerate().map(|(at, op)| format!("{at:4} {}", op.draw())).collect();
+        shortest.iter().enumerate().map(|(at, op)| format!("{at:4} {}", cut(&op.draw()))).collect();
     let last = last.map_or("(not every time)".to_owned(), |last| last.to_string());
     format!(
         "seed {seed} differs: {found}\n\nshortest sequence:\n{}\n{last}\n\nagain: \
@@ -156,14 +169,10 @@ fn first_seed() -> u64 {
     })
 }
 
-fn programs(servers: &[Server]) -> Result<()> {
-    servers.iter().try_for_each(|server| server.program().map(|_| ()))
-}
-
 #[test]
 fn differential_finds_nothing_between_etcd_and_holdfast() {
     let name = "differential_finds_nothing_between_etcd_and_holdfast";
-    let Some(()) = or_skip(name, programs(&[Server::Etcd, Server::Holdfast])) else { return };
+    let Some(_) = or_skip(name, Server::Etcd.program()) else { return };
     let pair = Pair::of(Options::new(Server::Etcd, 1), Options::new(Server::Holdfast, 1));
     compare(&pair, first_seed(), number("DIFFERENTIAL_OPS").unwrap_or(OPS_MIN));
 }
@@ -171,7 +180,7 @@ fn differential_finds_nothing_between_etcd_and_holdfast() {
 #[test]
 fn differential_finds_nothing_between_one_etcd_and_three_holdfasts() {
     let name = "differential_finds_nothing_between_one_etcd_and_three_holdfasts";
-    let Some(()) = or_skip(name, programs(&[Server::Etcd, Server::Holdfast])) else { return };
+    let Some(_) = or_skip(name, Server::Etcd.program()) else { return };
     let pair = Pair::of(Options::new(Server::Etcd, 1), Options::new(Server::Holdfast, 3));
     compare(&pair, first_seed(), number("DIFFERENTIAL_OPS").unwrap_or(OPS_MIN) / 10);
 }
@@ -179,7 +188,7 @@ fn differential_finds_nothing_between_one_etcd_and_three_holdfasts() {
 #[test]
 fn differential_finds_nothing_between_etcd_and_itself() {
     let name = "differential_finds_nothing_between_etcd_and_itself";
-    let Some(()) = or_skip(name, programs(&[Server::Etcd])) else { return };
+    let Some(_) = or_skip(name, Server::Etcd.program()) else { return };
     let pair = Pair::of(Options::new(Server::Etcd, 1), Options::new(Server::Etcd, 1));
     compare(&pair, first_seed(), number("DIFFERENTIAL_OPS").unwrap_or(OPS_MIN) / 50);
 }
@@ -187,7 +196,7 @@ fn differential_finds_nothing_between_etcd_and_itself() {
 #[test]
 fn differential_finds_a_server_that_allows_fewer_operations() {
     let name = "differential_finds_a_server_that_allows_fewer_operations";
-    let Some(()) = or_skip(name, programs(&[Server::Etcd])) else { return };
+    let Some(_) = or_skip(name, Server::Etcd.program()) else { return };
     let strict = Options::new(Server::Etcd, 1).flags(&["--max-txn-ops=2"]);
     let pair = Pair::of(Options::new(Server::Etcd, 1), strict);
     let ops = generate::sequence(1, 200);

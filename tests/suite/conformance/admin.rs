@@ -124,7 +124,8 @@ async fn members(
         // etcd calls a cluster unhealthy until its members were connected for five seconds.
         let result = wait::until_async("a cluster that is healthy", CHANGE_MAX, async || {
             let result = service.member_add(request.clone()).await;
-            let waits = !at_once && result.as_ref().is_err_and(|status| status.message() == UNHEALTHY);
+            let waits =
+                !at_once && result.as_ref().is_err_and(|status| status.message() == UNHEALTHY);
             (!waits).then_some(result)
         });
         let result = result.await?;

@@ -2,8 +2,12 @@
 
 use std::time::{Duration, Instant};
 
+use etcd_api::etcdserverpb as pb;
+
+use super::op::Op;
+
 /// How long to go on shortening.
-const TIME_MAX: Duration = Duration::from_secs(120);
+const TIME_MAX: Duration = Duration::from_secs(60);
 
 /// Removes whatever can be removed such that the rest still `differs`; the shortest that was found
 /// within the time is returned.
@@ -29,6 +33,28 @@ pub(crate) fn shrink<T: Clone>(whole: &[T], mut differs: impl FnMut(&[T]) -> boo
         }
     }
     best
+}
+
+/// Removes whatever can be removed from the transaction at a place of a sequence such that the whole
+/// still `differs`.
+pub(crate) fn shrink_parts(whole: &[Op], at: usize, differs: impl Fn(&[Op]) -> bool) -> Vec<Op> {
+    let Op::Txn(request) = &whole[at] else { return whole.to_vec() };
+    let with = |request: &pb::TxnRequest| {
+        let mut ops = whole.to_vec();
+        ops[at] = Op::Txn(request.clone());
+        ops
+    };
+    let mut best = request.clone();
+    best.compare = shrink(&best.compare, |compare| {
+        differs(&with(&pb::TxnRequest { compare: compare.to_vec(), ..best.clone() }))
+    });
+    best.success = shrink(&best.success, |success| {
+        differs(&with(&pb::TxnRequest { success: success.to_vec(), ..best.clone() }))
+    });
+    best.failure = shrink(&best.failure, |failure| {
+        differs(&with(&pb::TxnRequest { failure: failure.to_vec(), ..best.clone() }))
+    });
+    with(&best)
 }
 
 #[test]
