@@ -65,6 +65,8 @@ pub(crate) struct Local {
     images: Images,
     /// How many connections for messages each peer has made.
     inbound: Mutex<HashMap<u64, usize>>,
+    /// Where callers are to be found who are not known from elsewhere.
+    introduced: Mutex<BTreeMap<u64, Vec<String>>>,
     metrics: Arc<Metrics>,
     removed: AtomicBool,
 }
@@ -82,6 +84,7 @@ impl Local {
             tls,
             images,
             inbound: Mutex::default(),
+            introduced: Mutex::default(),
             metrics,
             removed: AtomicBool::new(false),
         })
@@ -89,7 +92,20 @@ impl Local {
 
     /// This member's first words to a peer.
     fn hello(&self, purpose: Purpose, to: u64) -> Hello {
-        Hello::to_member(purpose, self.identity.cluster_id, self.identity.member_id, to)
+        let Identity { cluster_id, member_id, .. } = self.identity;
+        let mut hello = Hello::to_member(purpose, cluster_id, member_id, to);
+        if let Some(me) = self.shared.published().members.get(&member_id) {
+            hello.urls.clone_from(&me.peer_urls);
+        }
+        hello
+    }
+
+    /// Remembers where a caller is to be found, if this member does not know yet who is in the
+    /// cluster.
+    fn introduce(&self, hello: &Hello) {
+        if self.shared.published().members.is_empty() {
+            self.introduced.lock().insert(hello.from, hello.urls.clone());
+        }
     }
 
     fn connected(&self, peer: u64) {
@@ -140,31 +156,33 @@ impl Peers {
         Peers { local, links: BTreeMap::new() }
     }
 
-    /// Keeps links to those who are members now, at the addresses that they have now.
+    /// Keeps links to those who are members now, at the addresses that they have now. A member that
+    /// does not know yet who they are takes those who have called it.
     pub(crate) fn follow(&mut self, published: &Published) {
-        let me = self.local.identity.member_id;
+        let mut known: BTreeMap<u64, Vec<String>> = published
+            .members
+            .iter()
+            .map(|(id, attributes)| (*id, attributes.peer_urls.clone()))
+            .collect();
+        if known.is_empty() {
+            known.clone_from(&self.local.introduced.lock());
+        }
+        known.remove(&self.local.identity.member_id);
         self.links.retain(|id, link| {
-            let stays = published.members.contains_key(&id.0) || published.membership.contains(*id);
+            let stays = known.contains_key(&id.0) || published.membership.contains(*id);
             if !stays {
                 link.end();
                 self.local.metrics.network.forget_peer(id.0);
             }
             stays
         });
-        for (id, attributes) in published.members.iter().filter(|(id, _)| **id != me) {
-            let urls = attributes.peer_urls.iter().filter_map(|text| match Url::parse(text) {
-                Ok(url) => Some(url),
-                Err(error) => {
-                    warn!(peer = format!("{id:x}"), url = text, %error, "no address of a peer");
-                    None
-                }
-            });
-            let urls: Vec<Url> = urls.collect();
-            match self.links.get(&MemberId(*id)) {
+        for (id, urls) in known {
+            let urls = addresses(id, &urls);
+            match self.links.get(&MemberId(id)) {
                 Some(link) => link.move_to(urls),
                 None => {
-                    let link = Link::start(MemberId(*id), urls, self.local.clone());
-                    self.links.insert(MemberId(*id), link);
+                    let link = Link::start(MemberId(id), urls, self.local.clone());
+                    self.links.insert(MemberId(id), link);
                 }
             }
         }
@@ -208,6 +226,18 @@ impl Peers {
     pub(crate) fn is_connected(&self, peer: MemberId) -> bool {
         self.links.get(&peer).is_some_and(|link| link.is_connected())
     }
+}
+
+/// The addresses among the URLs of a peer.
+fn addresses(peer: u64, urls: &[String]) -> Vec<Url> {
+    let urls = urls.iter().filter_map(|text| match Url::parse(text) {
+        Ok(url) => Some(url),
+        Err(error) => {
+            warn!(peer = format!("{peer:x}"), url = text, %error, "no address of a peer");
+            None
+        }
+    });
+    urls.collect()
 }
 
 /// What comes of a message that is certain not to be sent; `None` if nobody waits for an answer: Raft

@@ -260,7 +260,7 @@ async fn claim(
 ) -> Result<Claimed> {
     let mut hello = Hello::to_member(Purpose::Claim, admission.cluster_id, admission.member_id, 0);
     hello.name = config.name.clone();
-    hello.client_urls = config.urls.advertise_client.iter().map(Url::to_string).collect();
+    hello.urls = config.urls.advertise_client.iter().map(Url::to_string).collect();
     Ok(match call(url, tls, &hello).await {
         Ok((_, Verdict::Welcome)) => Claimed::Held,
         Ok((_, Verdict::NotYours | Verdict::Removed)) => Claimed::Refused,

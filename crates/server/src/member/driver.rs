@@ -141,6 +141,10 @@ impl Driver {
         }
         self.replica.feed(Event::Tick);
         self.maybe_hurry();
+        if self.published.members.is_empty() {
+            // Others make themselves known by calling.
+            self.peers.follow(&self.published);
+        }
         for event in self.refused.drain(..) {
             self.replica.feed(event);
         }

@@ -45,7 +45,10 @@ impl Host {
         };
         let local = local.expect("only a member bids welcome");
         let ended = match hello.purpose {
-            Purpose::Messages => messages(local, stream, hello.from).await,
+            Purpose::Messages => {
+                local.introduce(&hello);
+                messages(local, stream, hello.from).await
+            }
             Purpose::Image => super::image::receive(local, stream, hello.from).await,
             Purpose::Members | Purpose::Claim => Ok(()),
         };
@@ -135,7 +138,7 @@ async fn claim(local: &Local, hello: &Hello) -> Verdict {
     let command = Command::Publish {
         member: hello.from,
         name: hello.name.clone(),
-        client_urls: hello.client_urls.clone(),
+        client_urls: hello.urls.clone(),
     };
     match handle.propose(command).await {
         Ok(executed) if executed.applied.result.is_ok() => Verdict::Welcome,

@@ -1,8 +1,7 @@
 //! How a connection between members begins: who calls whom, and what for.
 //!
 //! ```text
-//! caller   frame   "HOLDPEER", version 4, purpose 1, cluster 8, from 8, to 8, and of a claim the
-//!                  caller's name and client URLs
+//! caller   frame   "HOLDPEER", version 4, purpose 1, cluster 8, from 8, to 8, name, URLs
 //! called   frame   verdict 1, and what belongs to it
 //! ```
 //!
@@ -40,16 +39,17 @@ pub(crate) struct Hello {
     pub(crate) cluster_id: u64,
     pub(crate) from: u64,
     pub(crate) to: u64,
-    /// Empty but in a claim.
+    /// In a claim, the caller's name; else empty.
     pub(crate) name: String,
-    /// Empty but in a claim.
-    pub(crate) client_urls: Vec<String>,
+    /// In a claim, where clients reach the caller. Else where members do: one that has no image yet
+    /// knows nobody, and could not answer.
+    pub(crate) urls: Vec<String>,
 }
 
 impl Hello {
     /// The first words to a member that is known.
     pub(crate) fn to_member(purpose: Purpose, cluster_id: u64, from: u64, to: u64) -> Hello {
-        Hello { purpose, cluster_id, from, to, name: String::new(), client_urls: Vec::new() }
+        Hello { purpose, cluster_id, from, to, name: String::new(), urls: Vec::new() }
     }
 
     /// Asks whoever answers for the cluster's members.
@@ -114,7 +114,7 @@ pub(crate) fn put_hello(out: &mut Vec<u8>, hello: &Hello) {
     put_u64(out, hello.from);
     put_u64(out, hello.to);
     put_bytes(out, hello.name.as_bytes());
-    put_texts(out, &hello.client_urls);
+    put_texts(out, &hello.urls);
 }
 
 pub(crate) fn hello(body: Bytes) -> Result<Hello, WireError> {
@@ -146,7 +146,7 @@ pub(crate) fn hello(body: Bytes) -> Result<Hello, WireError> {
         from: from.u64()?,
         to: from.u64()?,
         name: from.text()?,
-        client_urls: from.list(Reader::text)?,
+        urls: from.list(Reader::text)?,
     };
     from.finish()?;
     Ok(hello)
@@ -231,7 +231,7 @@ mod tests {
         for purpose in [Purpose::Messages, Purpose::Image, Purpose::Members, Purpose::Claim] {
             let mut said = Hello::to_member(purpose, 7, 1, 2);
             said.name = "one".into();
-            said.client_urls = vec!["http://a:2379".into()];
+            said.urls = vec!["http://a:2379".into()];
             assert_eq!(hello(bytes(|out| put_hello(out, &said))), Ok(said));
         }
     }
