@@ -191,6 +191,11 @@ impl Journal {
         self.wal.adopt(spare);
     }
 
+    /// How many bytes the next sync writes.
+    pub(crate) fn queued_bytes(&self) -> usize {
+        self.wal.queued_bytes()
+    }
+
     /// Where the durable log ends.
     pub(crate) fn durable(&self) -> Index {
         self.wal.committed().last.index

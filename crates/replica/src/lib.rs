@@ -124,5 +124,5 @@ pub use output::{
     MembershipRefusal, Outgoing, Output, Published, Reply, TransferRefusal, Unavailable,
 };
 pub use replica::{Identity, Replica};
-pub use status::Status;
+pub use status::{Status, Unsynced};
 pub use verify::{VerifiedCheckpoint, VerifyReport, verify};

@@ -35,7 +35,7 @@ use crate::lease::Questions;
 use crate::options::{Genesis, Options};
 use crate::output::{Outgoing, Output, Published, Reply};
 use crate::proposals::Proposals;
-use crate::status::Status;
+use crate::status::{Status, Unsynced};
 
 /// Whose state a directory holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -213,6 +213,13 @@ impl Replica {
         self.identity
     }
 
+    /// What the next [`Replica::sync`] makes durable.
+    #[must_use]
+    pub fn unsynced(&self) -> Unsynced {
+        let entries = self.core.last().index.0.saturating_sub(self.journal.durable().0);
+        Unsynced { entries, bytes: self.journal.queued_bytes() }
+    }
+
     /// What the replica tells about itself.
     #[must_use]
     pub fn status(&self) -> Status {
@@ -233,6 +240,7 @@ impl Replica {
             proposals_bytes: self.proposals.bytes(),
             disk_full: self.journal.is_full(),
             compacting: self.machine.is_compacting(),
+            tally: self.machine.tally(),
             dropped: self.dropped,
             violations: self.violations,
             retries: self.proposals.retries(),

@@ -37,10 +37,21 @@ pub struct Status {
     pub disk_full: bool,
     /// Whether a compaction is still being carried out.
     pub compacting: bool,
+    /// What commands have done since the member started.
+    pub tally: store::Tally,
     /// How many messages of the core were dropped that every network gives rise to.
     pub dropped: u64,
     /// How many messages were dropped that no member which keeps the protocol can have sent.
     pub violations: u64,
     /// How many commands had to be proposed again, because they were certain to be lost.
     pub retries: u64,
+}
+
+/// What waits to be made durable.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Unsynced {
+    /// How many entries of the log.
+    pub entries: u64,
+    /// How many bytes.
+    pub bytes: usize,
 }

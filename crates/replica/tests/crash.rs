@@ -90,8 +90,8 @@ impl Life {
         }
     }
 
-    /// Leads, and writes `writes` values from `first` on; `None` if the power, or the disk, failed on
-    /// the way.
+    /// Leads, and writes `writes` values from `first` on; `None` if the power failed on the way, or
+    /// the disk.
     pub(crate) fn work(&mut self, first: u64, writes: u64) -> Option<()> {
         let mut waiting = BTreeMap::new();
         self.replica.feed(Event::LeaderGone);

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use raft::{Entry, Index, Input, Message, Snapshot, SnapshotMeta, SnapshotRequest};
 
 use super::Replica;
-use crate::checkpoint::{CheckpointJob, CheckpointOutcome, Head, name_of};
+use crate::checkpoint::{CheckpointJob, CheckpointOutcome, Head, Named, name_of};
 use crate::fault::Fault;
 use crate::images::Received;
 use crate::job::{Finished, Job};
@@ -285,7 +285,14 @@ impl Replica {
                 self.checkpoints.incoming.push(received);
                 self.core.feed(Input::Message(message));
             }
-            None => self.dropped += 1,
+            None => {
+                self.dropped += 1;
+                let name = String::from_utf8_lossy(&snapshot.data).into_owned();
+                if Named::of(&name) == Some(Named::Unfinished) {
+                    // If it cannot be removed, the next start does it.
+                    let _left_behind = self.images.disk.remove(&self.images.dir.join(name));
+                }
+            }
         }
     }
 
