@@ -24,7 +24,7 @@ mod checks;
 mod page;
 mod query;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -123,6 +123,12 @@ impl Pages {
     #[must_use]
     pub fn new(health: Arc<dyn Health>, read_timeout: Duration) -> Pages {
         Pages { health, read_timeout }
+    }
+
+    /// The answer where there are no pages.
+    #[must_use]
+    pub fn nothing() -> PageFuture {
+        Box::pin(std::future::ready(page::not_found()))
     }
 
     /// Answers a request. Its body is of no interest to any page.

@@ -109,7 +109,11 @@ pub(super) async fn serve(
     let mut phase = common.phase.clone();
     let serving = async {
         let limit = common.options.opening_timeout;
-        let opened = timeout(limit, open(socket.fasten()?, common)).await;
+        let opened = tokio::select! {
+            opened = timeout(limit, open(socket.fasten()?, common)) => opened,
+            // Whoever has not asked for anything yet is not waited for.
+            () = closing(common.phase.clone()) => return Ok(()),
+        };
         let Some(opened) = opened.map_err(|_| ConnectionError::Silent(limit))?? else {
             return Ok(());
         };

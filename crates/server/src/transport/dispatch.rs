@@ -57,8 +57,10 @@ impl hyper::service::Service<Request<Incoming>> for Dispatch {
     fn call(&self, mut request: Request<Incoming>) -> Answer {
         let is_call = is_grpc(&request);
         match self.serves {
-            Serves::Calls if !is_call => return refuse(not_a_page()),
-            Serves::Pages if is_call => return refuse(Status::unimplemented("no calls here")),
+            Serves::Calls if !is_call => return Answer::Page(Pages::nothing()),
+            Serves::Pages if is_call => {
+                return refuse(Status::unimplemented("this address serves pages of HTTP only"));
+            }
             Serves::All | Serves::Calls | Serves::Pages => {}
         }
         if !is_call {
@@ -70,10 +72,6 @@ impl hyper::service::Service<Request<Incoming>> for Dispatch {
             Err(status) => refuse(status),
         }
     }
-}
-
-fn not_a_page() -> Status {
-    Status::unimplemented("this address takes calls of gRPC only")
 }
 
 fn refuse(status: Status) -> Answer {
