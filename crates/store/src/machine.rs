@@ -13,6 +13,7 @@ use crate::command::{AlarmKind, Command, CommandId, DeleteRange, MembershipConte
 use crate::leases::{Lease, LeaseChange, LeaseTable, Leases};
 use crate::members::MemberAttributes;
 use crate::response::{Applied, DeletedRange, Rejection, Response};
+use crate::tally::Tally;
 use crate::txn::{Plan, Stage, perform, validate, validate_put};
 
 /// The greatest time to live that is granted, in seconds, as in etcd.
@@ -26,12 +27,14 @@ pub struct Machine {
     pub(crate) cluster: Cluster,
     /// Whether there may be something left of a compaction.
     pub(crate) compacting: bool,
+    tally: Tally,
 }
 
 /// The store in a transaction, and the leases that follow it.
 struct Writer<'m> {
     transaction: Transaction<'m>,
     leases: &'m mut Leases,
+    tally: &'m mut Tally,
 }
 
 impl Machine {
@@ -41,7 +44,7 @@ impl Machine {
     }
 
     pub(crate) fn of(store: Store, leases: Leases, cluster: Cluster) -> Machine {
-        Machine { store, leases, cluster, compacting: false }
+        Machine { store, leases, cluster, compacting: false, tally: Tally::default() }
     }
 
     // === Commands ===
@@ -87,7 +90,7 @@ impl Machine {
             Command::LeaseExpire { ids } => {
                 for id in ids {
                     // One that does not exist any more was revoked meanwhile, and is passed over.
-                    let _revoked_or_gone = self.lease_revoke(*id);
+                    self.tally.leases_expired += u64::from(self.lease_revoke(*id).is_ok());
                 }
                 Ok(Response::Done)
             }
@@ -177,6 +180,7 @@ impl Machine {
         let mut writer = self.writer();
         let response = perform(&mut writer, txn, &plan);
         writer.finish();
+        self.tally.txns += u64::from(1 < response.responses.len());
         Ok(Response::Txn(response))
     }
 
@@ -189,7 +193,7 @@ impl Machine {
     }
 
     fn writer(&mut self) -> Writer<'_> {
-        Writer { transaction: self.store.write(), leases: &mut self.leases }
+        Writer { transaction: self.store.write(), leases: &mut self.leases, tally: &mut self.tally }
     }
 
     // === Leases ===
@@ -205,6 +209,7 @@ impl Machine {
             return Err(Rejection::LeaseExists);
         }
         self.leases.grant(id, ttl);
+        self.tally.leases_granted += 1;
         Ok(Response::LeaseGrant { ttl })
     }
 
@@ -220,6 +225,7 @@ impl Machine {
         }
         writer.finish();
         self.leases.revoke(id);
+        self.tally.leases_revoked += 1;
         Ok(Response::Done)
     }
 
@@ -313,6 +319,11 @@ impl Machine {
         progress
     }
 
+    /// Returns what commands have done since the machine was made or loaded.
+    pub fn tally(&self) -> Tally {
+        self.tally
+    }
+
     /// Returns a hash over everything that is replicated, for comparing members: over all changes
     /// of keys there ever were, the compacted revision, leases, and the cluster. It takes no time
     /// that grows with keys or leases.
@@ -368,6 +379,8 @@ impl Stage for Writer<'_> {
             Some(version) if put.ignore_lease => version.lease(),
             Some(_) | None => Some(put.lease).filter(|lease| *lease != 0),
         };
+        self.tally.puts += 1;
+        self.tally.put_bytes += (put.key.len() + value.len()) as u64;
         let before = self.transaction.put(put.key, value, lease);
         let lease_before = before.as_ref().and_then(Version::lease);
         self.leases.move_key(put.key, lease_before, lease);
@@ -377,6 +390,7 @@ impl Stage for Writer<'_> {
     fn delete(&mut self, delete: &DeleteRange) -> DeletedRange {
         let keys = KeyRange::of_request(&delete.key, &delete.range_end);
         let deleted = self.delete_keys(keys);
+        self.tally.deletes += 1;
         DeletedRange {
             deleted: i64::try_from(deleted.len()).expect("there are fewer keys than 2^63"),
             previous: if delete.previous { deleted } else { Vec::new() },

@@ -210,6 +210,12 @@ impl Wal {
         Ok(committed)
     }
 
+    /// Returns how many bytes wait for [`Wal::commit`].
+    #[must_use]
+    pub fn queued_bytes(&self) -> usize {
+        self.queue.payload.len()
+    }
+
     /// Returns what is durable.
     #[must_use]
     pub fn committed(&self) -> Committed {
