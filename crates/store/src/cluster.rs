@@ -64,6 +64,10 @@ impl Cluster {
                 Arc::make_mut(&mut self.alarms).retain(|(other, _)| other != member);
             }
         }
+        let member = context.member();
+        let (is_removed, is_member) =
+            (self.removed.contains(&member), self.members.contains_key(&member));
+        assert!(!(is_removed && is_member), "member {member} was removed, and is a member");
     }
 
     pub(crate) fn publish(

@@ -284,3 +284,14 @@ pub enum MembershipContext {
         member: u64,
     },
 }
+
+impl MembershipContext {
+    /// Returns whom the change is about.
+    pub fn member(&self) -> u64 {
+        match self {
+            MembershipContext::Added { member, .. }
+            | MembershipContext::Promoted { member }
+            | MembershipContext::Removed { member } => *member,
+        }
+    }
+}

@@ -4,19 +4,20 @@
 //!
 //! | command | what it does |
 //! | --- | --- |
-//! | `put a 1 lease=7 previous keep-value keep-lease` | puts; without a value it is empty |
+//! | `put a 1 lease=7 previous keep-value keep-lease` | puts; without a value, an empty one |
 //! | `delete a previous` | deletes; `a..c` is a range, `a..` all from `a` on |
-//! | `get a at=3 limit=1 sort=mod order=desc keys-only count-only mod-min=2 …` | reads; bounds are |
+//! | `get a at=3 limit=1 sort=mod order=desc keys-only count-only mod-min=2 …` | reads; bounds: |
 //! | | `mod-min`, `mod-max`, `create-min`, `create-max` |
-//! | `txn`, `if …`, `then …`, `else …`, `end` | a transaction: `if mod a is 3` compares `version`, |
-//! | | `create`, `mod`, `value` or `lease` by `is`, `is-not`, `above` or `below`; `then` and |
-//! | | `else` take `put`, `delete`, `get`, or `txn`, which lasts until its own `end` |
+//! | `txn`, `if …`, `then …`, `else …`, `end` | a transaction: `if mod a is 3` compares one of |
+//! | | `version`, `create`, `mod`, `value`, `lease` by `is`, `is-not`, `above` or `below`; |
+//! | | `then` and `else` take `put`, `delete`, `get`, or `txn`, which lasts until its own `end` |
 //! | `check-txn MAX … end` | the same, but it is only checked |
 //! | `compact 5`, `compact-all` | compacts; takes away what can be taken away |
 //! | `grant 7 60`, `revoke 7`, `expire 7 8`, `checkpoint 7=30` | leases |
 //! | `raise 1 no-space`, `lower 0 none`, `space 1 quota=100` | alarms, and whether one is due |
 //! | `add 1 URL…`, `promote 1`, `remove 1` | what comes with changes of the configuration |
-//! | `publish 1 NAME URL…`, `update 1 URL…`, `version V`, `downgrade [V]`, `nothing` | the cluster |
+//! | `publish 1 NAME URL…`, `update 1 URL…`, `version V`, `downgrade [V]` | the cluster |
+//! | `nothing` | does nothing |
 //! | `reload` | goes on with a machine that was loaded from the image |
 //! | `show` | everything that is not a key |
 

@@ -1,3 +1,5 @@
+//! Requests that are refused by themselves, one rule after the other.
+
 use bytes::Bytes;
 
 use super::*;

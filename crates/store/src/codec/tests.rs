@@ -1,3 +1,5 @@
+//! Formats against their bytes, and bytes that are none.
+
 use super::*;
 use crate::command::{
     AlarmAction, AlarmKind, Compare, CompareResult, CompareWith, DeleteRange, Operation, Order,

@@ -99,13 +99,12 @@ fn kind_of(command: &Command) -> u8 {
 
 pub(super) fn membership(context: &MembershipContext, out: &mut Vec<u8>) {
     out.push(FORMAT);
-    let (kind, member) = match context {
-        MembershipContext::Added { member, .. } => (change::ADDED, member),
-        MembershipContext::Promoted { member } => (change::PROMOTED, member),
-        MembershipContext::Removed { member } => (change::REMOVED, member),
-    };
-    out.push(kind);
-    unsigned(out, *member);
+    out.push(match context {
+        MembershipContext::Added { .. } => change::ADDED,
+        MembershipContext::Promoted { .. } => change::PROMOTED,
+        MembershipContext::Removed { .. } => change::REMOVED,
+    });
+    unsigned(out, context.member());
     match context {
         MembershipContext::Added { attributes, .. } => {
             bytes(out, attributes.name.as_bytes());

@@ -1,3 +1,5 @@
+//! Images against their bytes, loaded again, damaged, and forged.
+
 use bytes::Bytes;
 
 use super::*;

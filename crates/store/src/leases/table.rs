@@ -75,6 +75,7 @@ impl Lease {
 
 impl Chunk {
     fn of(leases: Vec<Lease>) -> Chunk {
+        assert!(!leases.is_empty(), "a chunk without leases");
         Chunk { first: leases[0].id, leases: Arc::new(leases) }
     }
 }
@@ -123,7 +124,9 @@ impl LeaseTable {
             self.len += 1;
             return None;
         };
-        let leases = Arc::make_mut(&mut chunks[at].leases);
+        let Chunk { first, leases } = &mut chunks[at];
+        assert!(*first <= lease.id, "lease {} is put behind {first}", lease.id);
+        let leases = Arc::make_mut(leases);
         match leases.binary_search_by_key(&lease.id, |other| other.id) {
             Ok(found) => {
                 let before = std::mem::replace(&mut leases[found], lease);
@@ -155,6 +158,7 @@ impl LeaseTable {
         let lease = leases.remove(found);
         self.digest = self.digest.wrapping_sub(hash(&lease.to_bytes(), 0));
         self.len -= 1;
+        assert!(self.len > 0 || self.digest == 0, "a digest of no leases: {}", self.digest);
         match leases.first() {
             Some(first) => chunks[at].first = first.id,
             None => {

@@ -1,3 +1,5 @@
+//! The table of leases against a plain map, and keys that are attached.
+
 use std::collections::BTreeMap;
 
 use super::*;
