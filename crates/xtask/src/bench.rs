@@ -80,7 +80,7 @@ fn compare(workspace: &Workspace, options: &Options) -> Result<ExitCode> {
     let sides = sides(workspace, options)?;
     let bench = bench(workspace, options)?;
     let results = results_directory(workspace, options)?;
-    let setting = setting(&bench, options, &sides);
+    let setting = setting(workspace, &bench, options, &sides)?;
     let mut samples = kept_samples(&results, &setting)?;
 
     let began = Instant::now();
@@ -214,8 +214,13 @@ fn results_directory(workspace: &Workspace, options: &Options) -> Result<PathBuf
     Ok(results)
 }
 
-fn setting(bench: &Bench, options: &Options, sides: &[Side]) -> Setting {
-    let mut remarks = Vec::new();
+fn setting(
+    workspace: &Workspace,
+    bench: &Bench,
+    options: &Options,
+    sides: &[Side],
+) -> Result<Setting> {
+    let mut remarks = vec![format!("the repository is at {}", workspace.commit()?)];
     if options.scale == Scale::Quick {
         remarks.push("a quick run: short, and good for a first look only".to_owned());
     }
@@ -225,7 +230,7 @@ fn setting(bench: &Bench, options: &Options, sides: &[Side]) -> Setting {
     if let Ok(version) = tools::version("benchmark") {
         remarks.push(format!("etcd's benchmark is that of {version}"));
     }
-    Setting {
+    Ok(Setting {
         date: date::today(),
         sides: sides.iter().map(|side| (side.label.clone(), side.version.clone())).collect(),
         machine: measure::machine(&bench.data)
@@ -235,7 +240,7 @@ fn setting(bench: &Bench, options: &Options, sides: &[Side]) -> Setting {
         flags: cluster::FLAGS.iter().map(|flag| (*flag).to_owned()).collect(),
         rounds: options.rounds,
         remarks,
-    }
+    })
 }
 
 /// Writes the report and its pictures.

@@ -69,6 +69,13 @@ impl Workspace {
         Ok(files)
     }
 
+    /// The commit that is checked out, with a mark if files differ from it.
+    pub(crate) fn commit(&self) -> Result<String> {
+        let mut git = Command::new("git");
+        git.current_dir(&self.root).args(["describe", "--always", "--dirty"]);
+        Ok(output(&mut git)?.trim().to_owned())
+    }
+
     /// The path of a crate's manifest, relative to the root.
     pub(crate) fn manifest_of(&self, package: &Package) -> String {
         relative(&self.root, &package.manifest_path)

@@ -182,6 +182,8 @@ impl Worker {
         let mut completions = Vec::new();
         let drain_ends = self.window.to
             + u64::try_from(DRAIN_TIME.as_nanos()).expect("it is a constant of some seconds");
+        // All threads are connected by then, and before that there is no time.
+        std::thread::sleep(self.start.saturating_duration_since(Instant::now()));
         loop {
             let now = self.now();
             let next = self.send_due(now)?;

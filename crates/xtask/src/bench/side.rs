@@ -21,7 +21,7 @@ pub(super) struct Side {
     /// What it is called in tables; the two are different.
     pub(super) label: String,
     pub(super) program: PathBuf,
-    /// The first line of what `--version` prints.
+    /// What `--version` prints of the version.
     pub(super) version: String,
 }
 
@@ -45,9 +45,15 @@ impl Side {
             .output()
             .with_context(|| format!("cannot run {}", program.display()))?;
         let text = String::from_utf8_lossy(&output.stdout);
-        let version = text.lines().next().unwrap_or("unknown version").to_owned();
+        let version = version(&text).to_owned();
         Ok(Some(Side { label, program, version }))
     }
+}
+
+/// The line that names the version: ours prints the one of etcd whose interface it has before it.
+fn version(text: &str) -> &str {
+    let own = text.lines().find(|line| line.starts_with("Holdfast Version"));
+    own.or(text.lines().next()).unwrap_or("unknown version")
 }
 
 /// Makes the labels of two sides different.
@@ -86,6 +92,13 @@ mod tests {
 
     fn side(label: &str) -> Side {
         Side { label: label.to_owned(), program: PathBuf::new(), version: String::new() }
+    }
+
+    #[test]
+    fn own_version_goes_before_that_of_the_interface() {
+        assert_eq!(version("etcd Version: 3.7.1\nGit SHA: x\n"), "etcd Version: 3.7.1");
+        let text = "etcd Version: 3.7.1\nHoldfast Version: 0.1.0\n";
+        assert_eq!(version(text), "Holdfast Version: 0.1.0");
     }
 
     #[test]

@@ -30,6 +30,9 @@ pub(super) enum Scale {
 
 /// Quick runs do so many times less.
 const QUICK_DIVISOR: u64 = 5;
+/// Less than this part of what was expected is not a result. Of their last events the tool's own
+/// watchers miss some.
+const COMPLETE: f64 = 0.95;
 /// How long a cluster is left alone after a member came back, before the next is killed.
 const SETTLE_TIME: Duration = Duration::from_secs(1);
 /// How long connections are held before the memory is looked at.
@@ -112,9 +115,16 @@ impl Bench {
         words.push(format!("{flag}={total}"));
 
         let meter = Meter::start(cluster)?;
-        let summary = tool::run(program, self.pin, &endpoints, &words)?;
+        let summary = tool::run(program, self.pin, &endpoints, &words, cluster.directory())?;
         let mut values = Values::new();
         meter.finish(cluster, (total * tool.each) as f64, &mut values)?;
+        // The tool does not mind watches that end, and is quick then.
+        let expected = (total * tool.each) as f64;
+        ensure!(
+            summary.answered() + summary.failed as f64 >= expected * COMPLETE,
+            "{:.0} answers or events came, and {expected} were expected",
+            summary.answered()
+        );
         put(&mut values, metric::FAILED, summary.failed as f64);
         if tool.tells != Tells::Latency {
             put(&mut values, metric::RATE, summary.rate);
