@@ -125,6 +125,7 @@ impl Store {
         let dropped = self.now.past.remove(Probe { key, change });
         let dropped = dropped.expect("what is compacted is there");
         self.now.past_bytes -= dropped.0.memory_bytes();
+        self.dropped += 1;
     }
 
     fn finish(&mut self) -> Progress {

@@ -15,6 +15,8 @@ pub struct Store {
     pub(crate) now: View,
     /// What of the last compaction remains to be done.
     pub(crate) compaction: Option<Compaction>,
+    /// How many versions compactions have dropped since the store was made or loaded.
+    pub(crate) dropped: u64,
     /// A buffer in which versions are encoded.
     scratch: Vec<u8>,
 }
@@ -63,7 +65,7 @@ impl Store {
     }
 
     pub(crate) fn of(now: View) -> Store {
-        Store { now, compaction: None, scratch: Vec::new() }
+        Store { now, compaction: None, dropped: 0, scratch: Vec::new() }
     }
 
     /// Returns the store as it is now, for reading here.
@@ -75,6 +77,11 @@ impl Store {
     /// change of each node must then copy it.
     pub fn view(&self) -> View {
         self.now.clone()
+    }
+
+    /// Returns how many versions compactions have dropped since the store was made or loaded.
+    pub fn dropped(&self) -> u64 {
+        self.dropped
     }
 
     /// Begins a transaction.

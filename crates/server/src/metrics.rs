@@ -17,6 +17,7 @@
 //!   call a look at its headers.
 //! - `etcd_server_apply_duration_seconds`: a command takes about as long as measuring it.
 
+mod asked;
 mod cell;
 mod member;
 mod network;
@@ -27,12 +28,14 @@ mod storage;
 mod text;
 
 use std::sync::OnceLock;
+use std::time::Duration;
 
+pub use asked::AskedMetrics;
 pub use cell::{Counter, Gauge, Histogram, Unit};
 pub use member::{HealthMetrics, MemberMetrics, Outcome, RequestKind};
 pub use network::{NetworkMetrics, PeerMetrics};
 pub use rpc::{MethodMetrics, RpcMetrics};
-pub use storage::{DiskMetrics, LeaseMetrics, MvccMetrics, WatchMetrics};
+pub use storage::{DiskMetrics, MvccMetrics, WatchMetrics};
 
 pub(crate) use process::Process;
 
@@ -45,14 +48,12 @@ use text::{Page, Type};
 /// The metrics of this process.
 #[derive(Debug)]
 pub struct Metrics {
-    /// Commands, reads, and calls by kind.
+    /// Elections, applying, and calls by kind.
     pub member: MemberMetrics,
     /// The log and checkpoints.
     pub disk: DiskMetrics,
     /// Keys and their history.
     pub mvcc: MvccMetrics,
-    /// Leases.
-    pub lease: LeaseMetrics,
     /// Watches.
     pub watch: WatchMetrics,
     /// Clients and other members.
@@ -69,10 +70,9 @@ impl Metrics {
     #[must_use]
     pub fn new(config: &Config) -> Metrics {
         Metrics {
-            member: MemberMetrics::new(),
+            member: MemberMetrics::new(config.warnings.apply),
             disk: DiskMetrics::new(),
             mvcc: MvccMetrics::new(),
-            lease: LeaseMetrics::new(),
             watch: WatchMetrics::default(),
             network: NetworkMetrics::default(),
             rpc: RpcMetrics::new(config.metrics == MetricsDetail::Extensive),
@@ -85,6 +85,12 @@ impl Metrics {
     /// From now on the page also shows the state of this member.
     pub fn show(&self, handle: Handle) {
         assert!(self.handle.set(handle).is_ok(), "one process is one member");
+    }
+
+    /// A batch of commands was applied and published.
+    pub fn on_apply(&self, duration: Duration) {
+        self.disk.on_apply(duration);
+        self.member.on_apply(duration);
     }
 
     /// A probe has looked at something.
@@ -107,7 +113,8 @@ impl Metrics {
         self.member.describe(&mut page);
         self.disk.describe(&mut page);
         self.mvcc.describe(&mut page);
-        self.lease.describe(&mut page);
+        let unasked = AskedMetrics::default();
+        self.handle.get().map_or(&unasked, Handle::asked).describe(&mut page);
         self.watch.describe(&mut page);
         self.network.describe(&mut page, reading.member_id);
         self.rpc.describe(&mut page);

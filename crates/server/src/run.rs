@@ -25,8 +25,8 @@ use tracing::{info, warn};
 use crate::addresses::{self, wishes};
 use crate::config::{ClusterStart, Config, Durability, ETCD_VERSION, Url};
 use crate::dice;
-use crate::layout;
 use crate::http::Pages;
+use crate::layout;
 use crate::member::{
     Admitted, Birth, Driver, Exit, Fitness, Handle, Identity, Shared, admission, birth, chores,
 };

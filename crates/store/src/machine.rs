@@ -321,7 +321,7 @@ impl Machine {
 
     /// Returns what commands have done since the machine was made or loaded.
     pub fn tally(&self) -> Tally {
-        self.tally
+        Tally { versions_dropped: self.store.dropped(), ..self.tally }
     }
 
     /// Returns a hash over everything that is replicated, for comparing members: over all changes

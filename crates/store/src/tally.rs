@@ -12,6 +12,8 @@ pub struct Tally {
     pub deletes: u64,
     /// Transactions that have done more than one thing.
     pub txns: u64,
+    /// Versions of keys that compactions have dropped.
+    pub versions_dropped: u64,
     /// Leases that were granted.
     pub leases_granted: u64,
     /// Leases that were revoked, those that had expired among them.
@@ -49,6 +51,7 @@ mod tests {
             put_bytes: 6,
             deletes: 1,
             txns: 1,
+            versions_dropped: 0,
             leases_granted: 2,
             leases_revoked: 2,
             leases_expired: 1,

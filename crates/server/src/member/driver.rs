@@ -52,6 +52,8 @@ pub(crate) struct Driver {
     /// What is given to the replica at the next tick.
     refused: Vec<Event>,
     published: Arc<Published>,
+    /// Since when a compaction is being carried out, for metrics.
+    compacting_since: Option<Instant>,
     /// Whether the first election shall not wait for its timeout.
     hurry: bool,
     removed: bool,
@@ -79,6 +81,7 @@ impl Driver {
             events: Vec::new(),
             refused: Vec::new(),
             published,
+            compacting_since: None,
             removed: false,
         }
     }
@@ -149,6 +152,12 @@ impl Driver {
             self.replica.feed(event);
         }
         let status = self.replica.status();
+        if !status.compacting
+            && let Some(since) = self.compacting_since.take()
+        {
+            self.metrics.mvcc.compaction_total.observe(since.elapsed());
+            self.metrics.mvcc.compacted_at.set_to_now();
+        }
         self.shared.tell(status);
     }
 
@@ -179,14 +188,18 @@ impl Driver {
             let is_news = output.published.is_some();
             self.perform(output);
             if is_news {
-                self.metrics.disk.batch_apply.observe(began.elapsed());
+                self.metrics.on_apply(began.elapsed());
+            }
+            if self.compacting_since.is_some() {
+                self.metrics.mvcc.compaction_pause.observe(began.elapsed());
             }
             if !self.replica.needs_sync() {
                 return Ok(());
             }
+            let unsynced = self.replica.unsynced();
             let began = Instant::now();
             self.replica.sync()?;
-            self.metrics.disk.wal_fsync.observe(began.elapsed());
+            self.metrics.disk.on_sync(unsynced, began.elapsed());
         }
     }
 
@@ -214,6 +227,9 @@ impl Driver {
             || !Arc::ptr_eq(&before.membership, &published.membership)
         {
             self.peers.follow(&published);
+        }
+        if before.view.compacted() != published.view.compacted() {
+            self.compacting_since.get_or_insert_with(Instant::now);
         }
         if (before.role, before.leader) != (published.role, published.leader) {
             if published.leader.is_some() && before.leader != published.leader {

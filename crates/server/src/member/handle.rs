@@ -1,7 +1,7 @@
 //! The door to this member for everything that serves clients.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
@@ -17,6 +17,7 @@ use store::{Applied, Command, MembershipContext, Operation, Txn};
 use tokio::sync::{oneshot, watch};
 
 use super::inbox::Inbox;
+use crate::metrics::AskedMetrics;
 
 /// How many roots of the recent past are kept for lists in pages.
 const RECENT_VIEWS_MAX: usize = 1_000;
@@ -45,6 +46,7 @@ pub struct Identity {
 pub(crate) struct Shared {
     pub(crate) identity: Identity,
     pub(crate) inbox: Inbox,
+    asked: AskedMetrics,
     published: ArcSwap<Published>,
     recent: Mutex<RecentViews>,
     status: ArcSwap<Status>,
@@ -69,6 +71,7 @@ impl Shared {
         Shared {
             identity,
             inbox: Inbox::default(),
+            asked: AskedMetrics::default(),
             recent,
             published: ArcSwap::new(published),
             status: ArcSwap::from_pointee(status),
@@ -130,6 +133,11 @@ impl Handle {
         self.shared.changes.subscribe()
     }
 
+    /// How questions have ended, for whoever looks at metrics.
+    pub(crate) fn asked(&self) -> &AskedMetrics {
+        &self.shared.asked
+    }
+
     /// How many questions wait for an answer.
     #[must_use]
     pub fn waiting_len(&self) -> usize {
@@ -144,8 +152,12 @@ impl Handle {
     /// refused the command is no error here: see [`Applied::result`].
     pub async fn propose(&self, command: Command) -> Result<Executed, Unavailable> {
         let bytes = weight(&command);
-        match self.ask(bytes, |ticket| Event::Propose { ticket, command }).await? {
-            Reply::Applied { applied, at } => Ok(Executed { applied, at }),
+        let answer = self.ask(bytes, |ticket| Event::Propose { ticket, command }).await;
+        match answer.inspect_err(|why| self.asked().on_proposed(Err(*why)))? {
+            Reply::Applied { applied, at } => {
+                self.asked().on_proposed(Ok(&applied.result));
+                Ok(Executed { applied, at })
+            }
             other => unexpected(&other),
         }
     }
@@ -157,7 +169,10 @@ impl Handle {
     ///
     /// If no leader could be asked in time.
     pub async fn read_index(&self) -> Result<Arc<Published>, Unavailable> {
-        match self.ask(0, Event::Read).await? {
+        let asked_at = Instant::now();
+        let answer = self.ask(0, Event::Read).await;
+        self.asked().on_read(answer.as_ref().map(|_| ()).map_err(|why| *why), asked_at.elapsed());
+        match answer? {
             Reply::ReadReady => Ok(self.published()),
             other => unexpected(&other),
         }
@@ -202,7 +217,10 @@ impl Handle {
     /// If no leader could be asked in time.
     pub async fn lease_renew(&self, id: i64) -> Result<LeaseLife, Unavailable> {
         match self.ask(0, |ticket| Event::LeaseRenew { ticket, id }).await? {
-            Reply::LeaseRenewed(life) => Ok(life),
+            Reply::LeaseRenewed(life) => {
+                self.asked().on_renewed(&life);
+                Ok(life)
+            }
             other => unexpected(&other),
         }
     }

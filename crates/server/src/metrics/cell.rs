@@ -5,7 +5,7 @@
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// How many shards a number has. More threads than these share them, correctly but slower.
 const SHARDS: usize = 4;
@@ -61,6 +61,11 @@ impl Gauge {
     /// Sets it.
     pub fn set(&self, value: u64) {
         self.value.store(i64::try_from(value).unwrap_or(i64::MAX), Ordering::Relaxed);
+    }
+
+    /// Sets it to the time, in seconds since 1970.
+    pub fn set_to_now(&self) {
+        self.set(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()));
     }
 
     /// Adds one.

@@ -1,33 +1,22 @@
-//! What the member does: proposals, reads, and calls by kind; and the probes that look at it.
+//! What the member does: elections, applying, calls by kind; and the probes that look at it.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use super::cell::{Counter, Gauge, Histogram, Unit};
+use super::cell::{Counter, Histogram, Unit};
 use super::text::{Page, Type};
 use crate::http::{Check, CheckResult, Probe};
 
-/// What the member does with commands and reads.
+/// What the member does.
 #[derive(Debug)]
 pub struct MemberMetrics {
     /// How often it saw another leader than before.
     pub leader_changes: Counter,
-    /// Commands of its clients whose fate is not known, or which were refused for lack of a leader.
-    pub proposals_failed: Counter,
-    /// Heartbeats that could not be sent, because a connection was overloaded.
-    pub heartbeat_send_failures: Counter,
-    /// Commands that took longer to apply than the configured threshold.
-    pub slow_applies: Counter,
-    /// Reads that waited longer than the configured threshold for an index.
-    pub slow_read_indexes: Counter,
-    /// Reads that got no index.
-    pub read_indexes_failed: Counter,
-    /// Learners that this member, as leader, has promoted.
-    pub learners_promoted: Counter,
-    /// Images that are being taken over.
-    pub images_applying: Gauge,
+    /// Batches of commands that took longer to apply than the threshold.
+    slow_applies: Counter,
+    slow_apply: Duration,
     /// Calls by kind and outcome.
     requests: [[Histogram; 2]; RequestKind::ALL.len()],
 }
@@ -89,18 +78,20 @@ impl RequestKind {
 }
 
 impl MemberMetrics {
-    pub(super) fn new() -> MemberMetrics {
+    pub(super) fn new(slow_apply: Duration) -> MemberMetrics {
         let request = |_| Histogram::doubling(Unit::Seconds, 0.001, 14);
         MemberMetrics {
             leader_changes: Counter::default(),
-            proposals_failed: Counter::default(),
-            heartbeat_send_failures: Counter::default(),
             slow_applies: Counter::default(),
-            slow_read_indexes: Counter::default(),
-            read_indexes_failed: Counter::default(),
-            learners_promoted: Counter::default(),
-            images_applying: Gauge::default(),
+            slow_apply,
             requests: RequestKind::ALL.map(|_| [Outcome::Failure, Outcome::Success].map(request)),
+        }
+    }
+
+    pub(super) fn on_apply(&self, duration: Duration) {
+        if self.slow_apply < duration {
+            self.slow_applies.increment();
+            tracing::warn!(millis = duration.as_millis(), "applying commands took long");
         }
     }
 
@@ -110,31 +101,10 @@ impl MemberMetrics {
     }
 
     pub(super) fn describe(&self, page: &mut Page) {
-        let counters = [
-            (
-                "leader_changes_seen_total",
-                "Changes of the leader that were seen.",
-                &self.leader_changes,
-            ),
-            ("proposals_failed_total", "Commands that failed.", &self.proposals_failed),
-            (
-                "heartbeat_send_failures_total",
-                "Heartbeats that could not be sent.",
-                &self.heartbeat_send_failures,
-            ),
-            ("slow_apply_total", "Commands that were slow to apply.", &self.slow_applies),
-            ("slow_read_indexes_total", "Reads that waited long.", &self.slow_read_indexes),
-            ("read_indexes_failed_total", "Reads that got no index.", &self.read_indexes_failed),
-            ("learner_promote_successes", "Learners that were promoted.", &self.learners_promoted),
-        ];
-        for (name, help, counter) in counters {
-            page.counter(&format!("etcd_server_{name}"), help, counter);
-        }
-        page.gauge(
-            "etcd_server_snapshot_apply_in_progress_total",
-            "Images that are being taken over.",
-            &self.images_applying,
-        );
+        let help = "Changes of the leader that were seen.";
+        page.counter("etcd_server_leader_changes_seen_total", help, &self.leader_changes);
+        let help = "Batches of commands that were slow to apply.";
+        page.counter("etcd_server_slow_apply_total", help, &self.slow_applies);
         let name = "etcd_server_request_duration_seconds";
         page.family(name, Type::Histogram, "How long calls took, in seconds, by kind.");
         for (kind, outcomes) in RequestKind::ALL.iter().zip(&self.requests) {

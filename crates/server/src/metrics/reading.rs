@@ -24,6 +24,7 @@ pub(super) struct Reading {
     waiting: u64,
     quota_bytes: u64,
     keys: u64,
+    counted_bytes: u64,
     live_bytes: u64,
     past_versions: u64,
     past_bytes: u64,
@@ -36,6 +37,7 @@ pub(super) struct Reading {
     retries: u64,
     /// `X.Y.Z`; empty until members have agreed.
     cluster_version: String,
+    tally: store::Tally,
 }
 
 impl Reading {
@@ -63,6 +65,7 @@ impl Reading {
             waiting: wide(handle.waiting_len()),
             quota_bytes: identity.quota_bytes,
             keys: wide(sizes.keys),
+            counted_bytes: status.live_bytes,
             live_bytes: wide(sizes.live_bytes),
             past_versions: wide(sizes.past_versions),
             past_bytes: wide(sizes.past_bytes),
@@ -74,6 +77,7 @@ impl Reading {
             violations: status.violations,
             retries: status.retries,
             cluster_version: published.cluster_version.to_string(),
+            tally: status.tally,
         }
     }
 
@@ -81,6 +85,7 @@ impl Reading {
         self.describe_cluster(page);
         self.describe_log(page);
         self.describe_store(page);
+        self.describe_commands(page);
     }
 
     fn describe_cluster(&self, page: &mut Page) {
@@ -152,8 +157,8 @@ impl Reading {
         let size = "Bytes of live data, which is what counts against the quota.";
         let gauges = [
             ("etcd_server_quota_backend_bytes", "The quota for live data.", self.quota_bytes),
-            ("etcd_mvcc_db_total_size_in_bytes", size, self.live_bytes),
-            ("etcd_mvcc_db_total_size_in_use_in_bytes", size, self.live_bytes),
+            ("etcd_mvcc_db_total_size_in_bytes", size, self.counted_bytes),
+            ("etcd_mvcc_db_total_size_in_use_in_bytes", size, self.counted_bytes),
             ("etcd_debugging_mvcc_keys_total", "Keys that exist.", self.keys),
             ("etcd_debugging_mvcc_current_revision", "The revision.", self.revision),
             (
@@ -177,6 +182,32 @@ impl Reading {
         for (part, bytes) in parts {
             page.series(name, &[("part", part)], bytes);
         }
+    }
+
+    fn describe_commands(&self, page: &mut Page) {
+        let tally = self.tally;
+        let counters = [
+            ("etcd_mvcc_put_total", "Puts.", tally.puts),
+            ("etcd_mvcc_delete_total", "Deletions.", tally.deletes),
+            ("etcd_mvcc_txn_total", "Transactions of more than one operation.", tally.txns),
+            (
+                "etcd_debugging_mvcc_db_compaction_keys_total",
+                "Versions of keys that compaction has dropped.",
+                tally.versions_dropped,
+            ),
+            ("etcd_debugging_lease_granted_total", "Leases granted.", tally.leases_granted),
+            ("etcd_debugging_lease_revoked_total", "Leases revoked.", tally.leases_revoked),
+            ("etcd_debugging_server_lease_expired_total", "Leases expired.", tally.leases_expired),
+        ];
+        for (name, help, value) in counters {
+            page.count(name, help, value);
+        }
+        // A gauge in etcd as well, although it only grows.
+        page.value(
+            "etcd_debugging_mvcc_total_put_size_in_bytes",
+            "Bytes of keys and values that were put.",
+            tally.put_bytes,
+        );
     }
 }
 

@@ -138,7 +138,10 @@ impl RpcMetrics {
         &self,
     ) -> impl Iterator<Item = ([(&'static str, &'static str); 3], &MethodMetrics)> {
         METHODS.iter().zip(&self.methods).map(|((service, name, kind), method)| {
-            ([("grpc_method", *name), ("grpc_service", *service), ("grpc_type", *kind)], method.as_ref())
+            (
+                [("grpc_method", *name), ("grpc_service", *service), ("grpc_type", *kind)],
+                method.as_ref(),
+            )
         })
     }
 }

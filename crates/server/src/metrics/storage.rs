@@ -1,4 +1,8 @@
-//! What happens on the disk, among the keys, and to leases and watches.
+//! What happens on the disk, among the keys, and to watches.
+
+use std::time::Duration;
+
+use replica::Unsynced;
 
 use super::cell::{Counter, Gauge, Histogram, Unit};
 use super::text::Page;
@@ -6,15 +10,13 @@ use super::text::Page;
 /// What happens on the disk.
 #[derive(Debug)]
 pub struct DiskMetrics {
-    /// How long a sync of the log took.
+    /// How long it took to write what was queued to the log, and to sync it.
     pub wal_fsync: Histogram,
-    /// How long a write to the log took, without the sync.
-    pub wal_write: Histogram,
     /// Bytes written to the log.
     pub wal_written_bytes: Counter,
     /// How long it took to apply a batch of commands and to publish what came of it: what a commit
     /// to the database is for etcd.
-    pub batch_apply: Histogram,
+    batch_apply: Histogram,
     /// How long it took to send a whole snapshot to a client.
     pub snapshot_send: Histogram,
     /// How long a checkpoint took, from its beginning until it was durable.
@@ -36,7 +38,6 @@ impl DiskMetrics {
         let millis_on = || Histogram::doubling(Unit::Seconds, 0.001, 14);
         DiskMetrics {
             wal_fsync: millis_on(),
-            wal_write: millis_on(),
             wal_written_bytes: Counter::default(),
             batch_apply: millis_on(),
             snapshot_send: Histogram::doubling(Unit::Seconds, 0.01, 17),
@@ -49,10 +50,27 @@ impl DiskMetrics {
         }
     }
 
+    /// A batch of commands was applied and published.
+    pub(super) fn on_apply(&self, duration: Duration) {
+        self.batch_apply.observe(duration);
+    }
+
+    /// A sync of the log has made durable what was unsynced.
+    pub fn on_sync(&self, unsynced: Unsynced, duration: Duration) {
+        let Unsynced { entries, bytes } = unsynced;
+        self.wal_fsync.observe(duration);
+        self.batch_entries.observe_number(entries);
+        self.batch_bytes.observe_number(bytes as u64);
+        self.wal_written_bytes.add(bytes as u64);
+    }
+
     pub(super) fn describe(&self, page: &mut Page) {
         let histograms = [
-            ("etcd_disk_wal_fsync_duration_seconds", "Syncs of the log.", &self.wal_fsync),
-            ("etcd_disk_wal_write_duration_seconds", "Writes to the log.", &self.wal_write),
+            (
+                "etcd_disk_wal_fsync_duration_seconds",
+                "Writes and syncs of the log.",
+                &self.wal_fsync,
+            ),
             (
                 "etcd_disk_backend_commit_duration_seconds",
                 "Applying a batch of commands and publishing it.",
@@ -97,16 +115,8 @@ impl DiskMetrics {
 /// What happens among the keys.
 #[derive(Debug)]
 pub struct MvccMetrics {
-    /// Puts that were applied, those in transactions among them.
-    pub puts: Counter,
-    /// Deletions that were applied, those in transactions among them.
-    pub deletes: Counter,
-    /// Transactions of more than one operation that were applied.
-    pub txns: Counter,
-    /// Ranges that were served, those in transactions among them.
+    /// Ranges that were served.
     pub ranges: Counter,
-    /// Bytes of keys and values that were put.
-    pub put_bytes: Counter,
     /// How long hashing all keys took.
     pub hash: Histogram,
     /// How long hashing the keys of a revision took.
@@ -115,8 +125,6 @@ pub struct MvccMetrics {
     pub compaction_total: Histogram,
     /// How long each of its steps kept commands waiting.
     pub compaction_pause: Histogram,
-    /// Versions of keys that compaction has removed.
-    pub compacted_keys: Counter,
     /// When the last compaction ended, in seconds since 1970.
     pub compacted_at: Gauge,
 }
@@ -124,35 +132,17 @@ pub struct MvccMetrics {
 impl MvccMetrics {
     pub(super) fn new() -> MvccMetrics {
         MvccMetrics {
-            puts: Counter::default(),
-            deletes: Counter::default(),
-            txns: Counter::default(),
             ranges: Counter::default(),
-            put_bytes: Counter::default(),
             hash: Histogram::doubling(Unit::Seconds, 0.01, 15),
             hash_revision: Histogram::doubling(Unit::Seconds, 0.01, 15),
             compaction_total: Histogram::doubling(Unit::Milliseconds, 100.0, 14),
             compaction_pause: Histogram::doubling(Unit::Milliseconds, 1.0, 13),
-            compacted_keys: Counter::default(),
             compacted_at: Gauge::default(),
         }
     }
 
     pub(super) fn describe(&self, page: &mut Page) {
-        let counters = [
-            ("etcd_mvcc_put_total", "Puts.", &self.puts),
-            ("etcd_mvcc_delete_total", "Deletions.", &self.deletes),
-            ("etcd_mvcc_txn_total", "Transactions.", &self.txns),
-            ("etcd_mvcc_range_total", "Ranges.", &self.ranges),
-            (
-                "etcd_debugging_mvcc_db_compaction_keys_total",
-                "Versions of keys that compaction has removed.",
-                &self.compacted_keys,
-            ),
-        ];
-        for (name, help, counter) in counters {
-            page.counter(name, help, counter);
-        }
+        page.counter("etcd_mvcc_range_total", "Ranges.", &self.ranges);
         let histograms = [
             ("etcd_mvcc_hash_duration_seconds", "Hashing all keys.", &self.hash),
             (
@@ -174,58 +164,11 @@ impl MvccMetrics {
         for (name, help, histogram) in histograms {
             page.histogram(name, help, histogram);
         }
-        // A gauge in etcd as well, although it only grows.
-        page.value(
-            "etcd_debugging_mvcc_total_put_size_in_bytes",
-            "Bytes of keys and values that were put.",
-            self.put_bytes.value(),
-        );
         page.gauge(
             "etcd_debugging_mvcc_db_compaction_last",
             "When the last compaction ended, in seconds since 1970.",
             &self.compacted_at,
         );
-    }
-}
-
-/// What happens to leases.
-#[derive(Debug)]
-pub struct LeaseMetrics {
-    /// Leases that were granted.
-    pub granted: Counter,
-    /// Leases that were revoked, by clients or because their time was over.
-    pub revoked: Counter,
-    /// Leases whose time began anew; only a leader counts.
-    pub renewed: Counter,
-    /// Leases whose time was over; only a leader counts.
-    pub expired: Counter,
-    /// The time to live of granted leases, in seconds.
-    pub ttl: Histogram,
-}
-
-impl LeaseMetrics {
-    pub(super) fn new() -> LeaseMetrics {
-        LeaseMetrics {
-            granted: Counter::default(),
-            revoked: Counter::default(),
-            renewed: Counter::default(),
-            expired: Counter::default(),
-            ttl: Histogram::doubling(Unit::Plain, 1.0, 24),
-        }
-    }
-
-    pub(super) fn describe(&self, page: &mut Page) {
-        let counters = [
-            ("etcd_debugging_lease_granted_total", "Leases granted.", &self.granted),
-            ("etcd_debugging_lease_revoked_total", "Leases revoked.", &self.revoked),
-            ("etcd_debugging_lease_renewed_total", "Leases renewed.", &self.renewed),
-            ("etcd_debugging_server_lease_expired_total", "Leases expired.", &self.expired),
-        ];
-        for (name, help, counter) in counters {
-            page.counter(name, help, counter);
-        }
-        let help = "Times to live of granted leases, in seconds.";
-        page.histogram("etcd_debugging_lease_ttl_total", help, &self.ttl);
     }
 }
 
