@@ -82,6 +82,8 @@ pub(super) enum Tells {
     Rate,
     /// The rate is that at which the tool sorts its figures.
     Latency,
+    /// Reads and writes are summed up apart: their rates are added, and latencies are of writes.
+    ReadsAndWrites,
 }
 
 /// Who is asked.
@@ -187,17 +189,23 @@ pub(super) const CASES: &[Case] = &[
     ),
     quick(tool("txn-put-3-100", "txn of 1 put, 3 members, 100 clients", 3, 100, TXN_PUT, 100_000)),
     tool("txn-put-10-3-100", "txn of 10 puts, 3 members, 100 clients", 3, 100, TXN_PUT_10, 20_000),
-    tool("txn-mixed-3-100", "txn of reads and writes, 3 members", 3, 100, TXN_MIXED, 50_000),
+    tells(
+        Tells::ReadsAndWrites,
+        tool("txn-mixed-3-100", "txn of reads and writes, 3 members", 3, 100, TXN_MIXED, 50_000),
+    ),
     quick(watch("watch-1", "watch, 1 member, 1000 watchers of a key", 1, WATCH, 4_000, 1000)),
     watch("watch-3", "watch, 3 members, 1000 watchers of a key", 3, WATCH, 4_000, 1000),
-    latency(watch(
-        "watch-latency-1",
-        "watch latency, 100 watchers, 1000 puts/s",
-        1,
-        WATCH_LATENCY,
-        5_000,
-        100,
-    )),
+    tells(
+        Tells::Latency,
+        watch(
+            "watch-latency-1",
+            "watch latency, 100 watchers, 1000 puts/s",
+            1,
+            WATCH_LATENCY,
+            5_000,
+            100,
+        ),
+    ),
     quick(tool(
         "keepalive-1",
         "lease keepalive, 1 member, 100 clients",
@@ -328,9 +336,9 @@ const fn quick(mut case: Case) -> Case {
     case
 }
 
-const fn latency(mut case: Case) -> Case {
+const fn tells(tells: Tells, mut case: Case) -> Case {
     if let Work::Tool(mut tool) = case.work {
-        tool.tells = Tells::Latency;
+        tool.tells = tells;
         case.work = Work::Tool(tool);
     }
     case

@@ -35,15 +35,14 @@ impl Summary {
     }
 }
 
-/// Runs the tool against `endpoints` and returns the last summary that it prints: those before it
-/// tell of the preparation. What it prints goes to files in `directory`.
+/// Runs the tool against `endpoints` and returns the summaries that it prints, one or more. What it prints goes to files in `directory`.
 pub(super) fn run(
     program: &Path,
     pin: Pin,
     endpoints: &str,
     words: &[String],
     directory: &Path,
-) -> Result<Summary> {
+) -> Result<Vec<Summary>> {
     let shown = format!("benchmark {}", words.join(" "));
     let [out, err] = ["out", "err"].map(|name| directory.join(format!("benchmark.{name}")));
     let file = |path: &Path| {
@@ -76,9 +75,9 @@ pub(super) fn run(
     let complaint = last_line(&printed(&err));
     ensure!(status.success(), "`{shown}` failed with {status}: {complaint}");
     let text = printed(&out);
-    summaries(&String::from_utf8_lossy(&text))
-        .pop()
-        .with_context(|| format!("`{shown}` printed no summary: {complaint}"))
+    let summaries = summaries(&String::from_utf8_lossy(&text));
+    ensure!(!summaries.is_empty(), "`{shown}` printed no summary: {complaint}");
+    Ok(summaries)
 }
 
 /// The last line that is not empty.

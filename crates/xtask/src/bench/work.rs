@@ -115,7 +115,8 @@ impl Bench {
         words.push(format!("{flag}={total}"));
 
         let meter = Meter::start(cluster)?;
-        let summary = tool::run(program, self.pin, &endpoints, &words, cluster.directory())?;
+        let summaries = tool::run(program, self.pin, &endpoints, &words, cluster.directory())?;
+        let summary = told(&summaries, tool.tells).context("a run without a summary")?;
         let mut values = Values::new();
         meter.finish(cluster, (total * tool.each) as f64, &mut values)?;
         // The tool does not mind watches that end, and is quick then.
@@ -229,6 +230,22 @@ impl Bench {
         put(&mut values, "connection_kb", (during? - before) * 1000.0 / connections as f64);
         Ok(values)
     }
+}
+
+/// What is to be taken from the summaries of a run. Those before the last tell of its preparation,
+/// or of reads.
+fn told(summaries: &[tool::Summary], tells: Tells) -> Option<tool::Summary> {
+    let mut told = summaries.last()?.clone();
+    match tells {
+        Tells::RateAndLatency | Tells::Rate | Tells::Latency => {}
+        Tells::ReadsAndWrites => {
+            for reads in summaries.iter().rev().skip(1) {
+                told.rate += reads.rate;
+                told.failed += reads.failed;
+            }
+        }
+    }
+    Some(told)
 }
 
 /// Adds a figure.
