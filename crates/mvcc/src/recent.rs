@@ -12,8 +12,9 @@ use crate::view::{ReadError, View};
 /// The newest view, and of some before it the keys that existed.
 ///
 /// Each holds the nodes that were changed since: about 5 KiB for a transaction of one change among
-/// a million keys, and with them the versions, even if they are compacted meanwhile. What is below
-/// the compacted revision is let go, because nobody may read there.
+/// a million keys, and with them the versions, even if they are compacted meanwhile. So only what
+/// somebody may come back to is pushed. What is below the compacted revision is let go, because
+/// nobody may read there.
 ///
 /// Invariant: revisions ascend.
 #[derive(Clone)]
@@ -56,12 +57,24 @@ impl RecentViews {
         }
     }
 
-    /// Returns the newest view together with the one revision that a reader asks for, if it is
-    /// remembered: for reading without holding up whoever takes in the next view.
-    pub fn excerpt(&self, revision: Revision) -> RecentViews {
-        let at = self.older.binary_search_by_key(&revision, |root| root.revision);
-        let older = at.ok().map(|at| self.older[at].clone()).into_iter().collect();
-        RecentViews { newest: self.newest.clone(), older, older_max: 1 }
+    /// Lets go what is below a revision.
+    pub fn forget_before(&mut self, revision: Revision) {
+        while self.older.front().is_some_and(|root| root.revision < revision) {
+            self.older.pop_front();
+        }
+    }
+
+    /// Returns `newest`, which may be newer than the newest here, together with the one revision that
+    /// a reader asks for, if it is remembered: for reading without holding up anybody.
+    pub fn excerpt(&self, newest: &View, revision: Revision) -> RecentViews {
+        let older = match self.older.binary_search_by_key(&revision, |root| root.revision) {
+            Ok(at) => Some(self.older[at].clone()),
+            Err(_) if self.newest.revision == revision && revision < newest.revision => {
+                Some(Root { revision, live: self.newest.live.clone() })
+            }
+            Err(_) => None,
+        };
+        RecentViews { newest: newest.clone(), older: older.into_iter().collect(), older_max: 1 }
     }
 
     /// Answers a request for a range of keys as the newest view would, but quicker if the revision

@@ -200,7 +200,7 @@ fn header_has_the_current_revision_also_of_a_read_in_the_past() {
     let result = store.now().range(&request).unwrap();
     assert_eq!((result.revision, result.versions[0].mod_revision()), (Revision(3), Revision(2)));
     assert_eq!(recent.range(&request).unwrap(), result);
-    assert_eq!(recent.excerpt(Revision(2)).range(&request).unwrap(), result);
+    assert_eq!(recent.excerpt(&store.view(), Revision(2)).range(&request).unwrap(), result);
     store.compact(Revision(3)).unwrap();
     recent.push(store.view());
     assert_eq!(recent.range(&request), Err(ReadError::Compacted(Revision(3))));

@@ -205,7 +205,8 @@ impl Run {
         let request = self.request(&self.model.clone());
         let rows = self.model.range(&request);
         assert_eq!(rows_of(self.recent.range(&request)), rows, "{request:?}");
-        let excerpt = self.recent.excerpt(request.revision.unwrap_or(Revision(0)));
+        let excerpt =
+            self.recent.excerpt(self.store.now(), request.revision.unwrap_or(Revision(0)));
         assert_eq!(rows_of(excerpt.range(&request)), rows, "{request:?}");
         let (key, revision) = (self.key(), self.revision(model));
         let found = view.get_at(key, revision).map(|found| found.map(Row::of));

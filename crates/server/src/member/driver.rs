@@ -15,6 +15,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use mvcc::Revision;
 use raft::{MemberId, RoleKind};
 use replica::{Event, Fault, Finished, Job, Output, Published, Replica};
 use tokio::time::{MissedTickBehavior, interval_at};
@@ -28,6 +29,9 @@ use crate::peer::{Local, Peers};
 
 /// A gap between two ticks that is this many ticks long is a pause of the process.
 const PAUSE_TICKS: u32 = 4;
+
+/// A view is remembered for once to twice this time.
+const REMEMBERED_FOR: Duration = Duration::from_secs(60);
 
 /// Why the driver ended.
 #[derive(Debug)]
@@ -54,6 +58,8 @@ pub(crate) struct Driver {
     published: Arc<Published>,
     /// Since when a compaction is being carried out, for metrics.
     compacting_since: Option<Instant>,
+    /// When views were last let go, and the revision of that time.
+    remembered: (Instant, Revision),
     /// Whether the first election shall not wait for its timeout.
     hurry: bool,
     removed: bool,
@@ -77,6 +83,7 @@ impl Driver {
             peers,
             metrics,
             tick: timing.heartbeat,
+            remembered: (Instant::now(), Revision(0)),
             hurry: timing.hurry_first_election,
             events: Vec::new(),
             refused: Vec::new(),
@@ -144,6 +151,10 @@ impl Driver {
         }
         self.replica.feed(Event::Tick);
         self.maybe_hurry();
+        if REMEMBERED_FOR < self.remembered.0.elapsed() {
+            self.shared.forget_before(self.remembered.1);
+            self.remembered = (Instant::now(), self.published.view.revision());
+        }
         if self.published.members.is_empty() {
             // Others make themselves known by calling.
             self.peers.follow(&self.published);

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
-use mvcc::RecentViews;
-use parking_lot::{Mutex, MutexGuard};
+use mvcc::{RecentViews, Revision, View};
+use parking_lot::Mutex;
 use raft::membership::Change;
 use raft::{EntryId, MemberId};
 use replica::{
@@ -19,8 +19,8 @@ use tokio::sync::{oneshot, watch};
 use super::inbox::Inbox;
 use crate::metrics::AskedMetrics;
 
-/// How many roots of the recent past are kept for lists in pages.
-const RECENT_VIEWS_MAX: usize = 1_000;
+/// How many lists can be read in pages at a time with quick counts.
+const REMEMBERED_MAX: usize = 64;
 
 /// A share in the running member: cheap to clone, usable from every thread.
 #[derive(Clone, Debug)]
@@ -48,7 +48,8 @@ pub(crate) struct Shared {
     pub(crate) inbox: Inbox,
     asked: AskedMetrics,
     published: ArcSwap<Published>,
-    recent: Mutex<RecentViews>,
+    /// Views at whose revision somebody may read another page.
+    remembered: Mutex<RecentViews>,
     status: ArcSwap<Status>,
     /// Counts publications.
     changes: watch::Sender<u64>,
@@ -67,12 +68,12 @@ pub struct Executed {
 
 impl Shared {
     pub(crate) fn new(identity: Identity, published: Arc<Published>, status: Status) -> Shared {
-        let recent = Mutex::new(RecentViews::new(published.view.clone(), RECENT_VIEWS_MAX));
+        let remembered = Mutex::new(RecentViews::new(published.view.clone(), REMEMBERED_MAX));
         Shared {
             identity,
             inbox: Inbox::default(),
             asked: AskedMetrics::default(),
-            recent,
+            remembered,
             published: ArcSwap::new(published),
             status: ArcSwap::from_pointee(status),
             changes: watch::Sender::new(0),
@@ -87,9 +88,18 @@ impl Shared {
 
     /// Lets everybody see a newer state.
     pub(crate) fn publish(&self, published: Arc<Published>) {
-        self.recent.lock().push(published.view.clone());
         self.published.store(published);
         self.changes.send_modify(|count| *count += 1);
+    }
+
+    /// Forgets the views that were remembered before the store came to `revision`.
+    pub(crate) fn forget_before(&self, revision: Revision) {
+        let view = self.published().view.clone();
+        let mut remembered = self.remembered.lock();
+        if remembered.newest().revision() <= view.revision() {
+            remembered.push(view);
+        }
+        remembered.forget_before(revision);
     }
 
     /// Lets everybody see a newer status.
@@ -115,10 +125,20 @@ impl Handle {
         self.shared.published.load_full()
     }
 
-    /// The views of the recent past, for reads at a revision. To be held for one read.
+    /// Remembers a view for a minute or two, so that further pages of a list at its revision are
+    /// counted as quickly as the first. What it costs is what is written meanwhile.
+    pub fn remember(&self, view: &View) {
+        let mut remembered = self.shared.remembered.lock();
+        if remembered.newest().revision() < view.revision() {
+            remembered.push(view.clone());
+        }
+    }
+
+    /// Returns what a read at a revision of the past is served from: `view`, and what is remembered
+    /// of that revision.
     #[must_use]
-    pub fn recent(&self) -> MutexGuard<'_, RecentViews> {
-        self.shared.recent.lock()
+    pub fn excerpt(&self, view: &View, revision: Revision) -> RecentViews {
+        self.shared.remembered.lock().excerpt(view, revision)
     }
 
     /// What the member tells about itself, as of some milliseconds ago at most (a tick).

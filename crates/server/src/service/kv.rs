@@ -97,10 +97,16 @@ impl KvService {
         let view = &published.view;
         let past = u64::try_from(range.revision).ok().map(Revision);
         match past.filter(|past| Revision(0) < *past && *past < view.revision()) {
-            None => Ok((store::range(view, None, range)?, view.revision())),
+            None => {
+                let answer = store::range(view, None, range)?;
+                if answer.more {
+                    // The next page will be asked for at this revision.
+                    self.door.handle().remember(view);
+                }
+                Ok((answer, view.revision()))
+            }
             Some(past) => {
-                let excerpt = self.door.handle().recent().excerpt(past);
-                let view = excerpt.newest();
+                let excerpt = self.door.handle().excerpt(view, past);
                 Ok((store::range(view, Some(&excerpt), range)?, view.revision()))
             }
         }
