@@ -139,21 +139,23 @@ fn compare(pair: &Pair, first_seed: u64, ops_min: u64) {
 
 /// Shortens a sequence that differs, and says how to see it again.
 fn report(pair: &Pair, seed: u64, ops: &[Op], found: &Difference) -> String {
+    const TRIES: usize = 3;
     let upto = &ops[..ops.len().min(found.at + 1)];
     let differs = |ops: &[Op]| pair.run(ops).is_ok_and(|found| found.is_some());
+    let again = format!("DIFFERENTIAL_SEED={seed} cargo test -p tests differential -- --nocapture");
+    if !(0..TRIES).any(|_| differs(upto)) {
+        return format!("seed {seed} differs: {found}\nbut not again in {TRIES} runs: {again}");
+    }
     let mut shortest = shrink::shrink(upto, differs);
     for at in 0..shortest.len() {
         shortest = shrink::shrink_parts(&shortest, at, differs);
     }
-    let last = pair.run(&shortest).ok().flatten();
     let drawn: Vec<String> =
         shortest.iter().enumerate().map(|(at, op)| format!("{at:4} {}", cut(&op.draw()))).collect();
+    let last = (0..TRIES).find_map(|_| pair.run(&shortest).ok().flatten());
     let last = last.map_or("(not every time)".to_owned(), |last| last.to_string());
-    format!(
-        "seed {seed} differs: {found}\n\nshortest sequence:\n{}\n{last}\n\nagain: \
-         DIFFERENTIAL_SEED={seed} cargo test -p tests differential -- --nocapture",
-        drawn.join("\n")
-    )
+    let drawn = drawn.join("\n");
+    format!("seed {seed} differs: {found}\n\nshortest sequence:\n{drawn}\n{last}\n\nagain: {again}")
 }
 
 /// Returns the number that an environment variable holds.

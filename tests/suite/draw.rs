@@ -144,17 +144,17 @@ pub(crate) fn time_to_live(response: &pb::LeaseTimeToLiveResponse) -> String {
     format!("{} lease {id} granted {granted_ttl} left {left} keys {keys:?}", header(head.as_ref()))
 }
 
-/// Draws how a member is, as far as it says something that two clusters have in common.
+/// Draws how a member is, as far as it says something that two clusters have in common: the version
+/// of etcd's storage changes some time after it has started.
 pub(crate) fn member_status(status: &pb::StatusResponse) -> String {
     let minor: Vec<&str> = status.version.split('.').take(2).collect();
     let indexes = status.raft_index >= status.raft_applied_index;
     let (led, learner) = (status.leader != 0, status.is_learner);
     format!(
-        "{} version {} storage {} led {led} learner {learner} in order {indexes} errors {:?} \
+        "{} version {} led {led} learner {learner} in order {indexes} errors {:?} \
          downgrade {:?}",
         header(status.header.as_ref()),
         minor.join("."),
-        status.storage_version,
         status.errors,
         status.downgrade_info.as_ref().map(|info| (info.enabled, &info.target_version)),
     )
