@@ -86,6 +86,9 @@
 //!   votes do not split when all hear of it at once.
 //! - **Addresses are published before they are committed.** A second voter must be reached to
 //!   commit its own addition.
+//! - **Who is added as a voter is promoted when it is ready.** To add a voter outright waits for it
+//!   at once, also if it never starts. So the machine notes that a learner becomes a voter, and the
+//!   leader promotes it by itself, as a client would promote a learner.
 //!
 //! # Left out, and what it would cost
 //!

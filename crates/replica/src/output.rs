@@ -51,7 +51,7 @@ pub struct Published {
     pub leader: Option<MemberId>,
     /// The configuration in force.
     pub membership: Arc<Membership>,
-    /// Names and addresses of the members.
+    /// Names and addresses of the members, and who becomes a voter.
     pub members: Arc<BTreeMap<u64, MemberAttributes>>,
     /// The IDs of members that were removed, which never come back.
     pub removed: Arc<BTreeSet<u64>>,
@@ -61,6 +61,21 @@ pub struct Published {
     pub cluster_version: Arc<str>,
     /// The version that a downgrade under way goes to.
     pub downgrade: Option<Arc<str>>,
+}
+
+impl Published {
+    /// Tells whether a member is a learner and stays one: what clients are told. One that becomes a
+    /// voter by itself is a voter to them from the beginning, as in etcd.
+    #[must_use]
+    pub fn is_learner(&self, member: u64) -> bool {
+        self.membership.learners().contains(&MemberId(member)) && !self.becomes_voter(member)
+    }
+
+    /// Tells whether a member was added as a voter and has no vote yet.
+    #[must_use]
+    pub fn becomes_voter(&self, member: u64) -> bool {
+        self.members.get(&member).is_some_and(|known| known.becomes_voter)
+    }
 }
 
 /// An answer to a client.

@@ -12,6 +12,7 @@
 //! | `grant 1 7 10`, `revoke 1 7` | proposes that a lease is granted for so long, or revoked |
 //! | `read 1 a`, `renew 1 7`, `left 1 7` | asks; `left` asks how long a lease lives |
 //! | `add-voter 1 4`, `add-learner`, `promote`, `remove` | changes members, asked at the first |
+//! | `add 1 4` | the same: adds a learner that becomes a voter |
 //! | `transfer 1 2`, `forget 1 3` | hands leadership over; lets client t3 go |
 //! | `deliver`, `drop`, `stabilize` | that with messages under way; `1 2`, `1 any`, `any 2` pick |
 //! | `hold 1 2`, `let-go` | takes messages under way aside, and puts them back |
@@ -202,7 +203,7 @@ fn put(key: &str, value: &str, lease: i64) -> Command {
 /// Commands that change the members, or the leader.
 fn change(stage: &mut Stage, name: &str, args: &mut Args) -> Result<bool> {
     let asked = match name {
-        "add-voter" | "add-learner" | "promote" | "remove" => args.member()?,
+        "add" | "add-voter" | "add-learner" | "promote" | "remove" => args.member()?,
         "transfer" => {
             let member = args.member()?;
             let to = args.maybe()?.map(MemberId);
@@ -213,10 +214,12 @@ fn change(stage: &mut Stage, name: &str, args: &mut Args) -> Result<bool> {
     };
     let member: u64 = args.member()?;
     let id = MemberId(member);
-    let added = MembershipContext::Added { member, attributes: attributes(member) };
+    let mut attributes = attributes(member);
+    attributes.becomes_voter = name == "add";
+    let added = MembershipContext::Added { member, attributes };
     let (change, context) = match name {
         "add-voter" => (Change::AddVoter(id), added),
-        "add-learner" => (Change::AddLearner(id), added),
+        "add" | "add-learner" => (Change::AddLearner(id), added),
         "promote" => (Change::Promote(id), MembershipContext::Promoted { member }),
         _ => (Change::Remove(id), MembershipContext::Removed { member }),
     };
@@ -338,10 +341,10 @@ fn look(stage: &mut Stage, name: &str, args: &mut Args) -> Result<Option<String>
         "members" => {
             for member in args.members(stage.up())? {
                 let published = stage.published(member);
-                let urls = published
-                    .members
-                    .iter()
-                    .map(|(id, known)| format!("{id:x} at {}", known.peer_urls.join(",")));
+                let urls = published.members.iter().map(|(id, known)| {
+                    let becomes = if known.becomes_voter { " becomes a voter" } else { "" };
+                    format!("{id:x} at {}{becomes}", known.peer_urls.join(","))
+                });
                 let urls: Vec<String> = urls.collect();
                 let removed: Vec<u64> = published.removed.iter().copied().collect();
                 let membership = &published.membership;

@@ -114,7 +114,7 @@ impl Settings {
 /// Names and addresses of a member.
 pub(crate) fn attributes(member: u64) -> MemberAttributes {
     let peer_urls = vec![format!("http://m{member}:2380")];
-    MemberAttributes { name: String::new(), peer_urls, client_urls: Vec::new() }
+    MemberAttributes { peer_urls, ..MemberAttributes::default() }
 }
 
 /// The state of the first members.

@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::codec::{DecodeError, Reader, alarm_kind, bytes, length, texts};
+use crate::codec::{DecodeError, Reader, alarm_kind, attributes, bytes, length};
 use crate::command::{AlarmAction, AlarmKind, MembershipContext};
 use crate::members::MemberAttributes;
 use crate::response::Rejection;
@@ -57,7 +57,12 @@ impl Cluster {
                     members.entry(*member).or_insert_with(|| attributes.clone());
                 }
             }
-            MembershipContext::Promoted { .. } => {}
+            MembershipContext::Promoted { member } => {
+                if self.members.get(member).is_some_and(|known| known.becomes_voter) {
+                    let members = Arc::make_mut(&mut self.members);
+                    members.entry(*member).or_default().becomes_voter = false;
+                }
+            }
             MembershipContext::Removed { member } => {
                 Arc::make_mut(&mut self.members).remove(member);
                 Arc::make_mut(&mut self.removed).insert(*member);
@@ -145,11 +150,9 @@ impl Cluster {
 
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
         length(out, self.members.len());
-        for (member, attributes) in &*self.members {
+        for (member, known) in &*self.members {
             out.extend_from_slice(&member.to_le_bytes());
-            bytes(out, attributes.name.as_bytes());
-            texts(out, &attributes.peer_urls);
-            texts(out, &attributes.client_urls);
+            attributes(out, known);
         }
         length(out, self.removed.len());
         for member in &*self.removed {
@@ -169,7 +172,7 @@ impl Cluster {
     }
 
     pub(crate) fn decode(reader: &mut Reader<'_>) -> Result<Cluster, DecodeError> {
-        let members = reader.list(20, |reader| Ok((reader.unsigned()?, reader.attributes()?)))?;
+        let members = reader.list(21, |reader| Ok((reader.unsigned()?, reader.attributes()?)))?;
         let removed = reader.list(8, Reader::unsigned)?;
         let alarms = reader.list(9, |reader| Ok((reader.unsigned()?, reader.alarm_kind()?)))?;
         let mut text = || match reader.byte()? {

@@ -51,7 +51,7 @@
 //!          format = 1  kind (u8)   member (u64)   body
 //!
 //! kind  body
-//!  1    added       name; list of: peer URL; list of: client URL
+//!  1    added       name; list of: peer URL; list of: client URL; whether it becomes a voter (u8)
 //!  2    promoted
 //!  3    removed
 //! ```
@@ -66,7 +66,7 @@ use thiserror::Error;
 
 use self::read::Envelope;
 pub(crate) use self::read::{PutRef, Reader};
-pub(crate) use self::write::{alarm_kind, bytes, length, texts};
+pub(crate) use self::write::{alarm_kind, attributes, bytes, length};
 use crate::command::{Command, CommandId, MembershipContext};
 
 /// The format that is written, and the only one that is known.

@@ -270,7 +270,8 @@ pub enum MembershipContext {
     Added {
         /// Its ID.
         member: u64,
-        /// Where it is reached; name and client URLs are empty until it publishes them.
+        /// Where it is reached, and whether a learner is to become a voter by itself; name and
+        /// client URLs are empty until it publishes them.
         attributes: MemberAttributes,
     },
     /// A learner became a voter.

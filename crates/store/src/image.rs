@@ -15,7 +15,8 @@
 //! each     ID (i64)   time to live in        remaining seconds (i64);
 //! lease               seconds (i64)          zero if none were told
 //!
-//! cluster  list of: member (u64), name, list of: peer URL, list of: client URL
+//! cluster  list of: member (u64), name, list of: peer URL, list of: client URL, whether it
+//!                   becomes a voter (u8)
 //!          list of: member (u64) that was removed
 //!          list of: member (u64), kind of an alarm (u8)
 //!          version of the cluster and target of a downgrade: each 0 (u8), or 1 and a text

@@ -9,4 +9,7 @@ pub struct MemberAttributes {
     pub peer_urls: Vec<String>,
     /// Where clients reach it; empty until it has started once.
     pub client_urls: Vec<String>,
+    /// Whether it was added as a voter and has no vote yet: the core has it as a learner until it
+    /// has caught up, and then the leader promotes it. So one that never starts harms nobody.
+    pub becomes_voter: bool,
 }

@@ -202,6 +202,7 @@ impl Draw<'_> {
                     name: String::new(),
                     peer_urls: vec![self.url()],
                     client_urls: Vec::new(),
+                    becomes_voter: self.dice.below(2) == 0,
                 },
             },
         }

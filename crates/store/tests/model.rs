@@ -234,7 +234,11 @@ impl Model {
                     self.members.insert(*member, attributes.clone());
                 }
             }
-            MembershipContext::Promoted { .. } => {}
+            MembershipContext::Promoted { member } => {
+                if let Some(promoted) = self.members.get_mut(member) {
+                    promoted.becomes_voter = false;
+                }
+            }
             MembershipContext::Removed { member } => {
                 self.members.remove(member);
                 self.removed.insert(*member);

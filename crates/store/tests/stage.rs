@@ -15,7 +15,8 @@
 //! | `compact 5`, `compact-all` | compacts; takes away what can be taken away |
 //! | `grant 7 60`, `revoke 7`, `expire 7 8`, `checkpoint 7=30` | leases |
 //! | `raise 1 no-space`, `lower 0 none`, `space 1 quota=100` | alarms, and whether one is due |
-//! | `add 1 URL…`, `promote 1`, `remove 1` | what comes with changes of the configuration |
+//! | `add 1 URL…`, `promote 1`, `remove 1` | what comes with changes of the configuration; |
+//! | | `add_voter 1 URL…` adds one that becomes a voter |
 //! | `publish 1 NAME URL…`, `update 1 URL…`, `version V`, `downgrade [V]` | the cluster |
 //! | `nothing` | does nothing |
 //! | `reload` | goes on with a machine that was loaded from the image |
@@ -110,13 +111,14 @@ impl Stage {
     /// Runs what is not a command of the log.
     fn line_without_entry(&mut self, name: &str, words: &mut Words<'_>) -> Said {
         match name {
-            "add" | "promote" | "remove" => {
+            "add" | "add_voter" | "promote" | "remove" => {
                 let member = words.number()?;
                 let context = match name {
-                    "add" => MembershipContext::Added {
+                    "add" | "add_voter" => MembershipContext::Added {
                         member,
                         attributes: MemberAttributes {
                             peer_urls: words.texts(),
+                            becomes_voter: name == "add_voter",
                             ..MemberAttributes::default()
                         },
                     },
@@ -221,9 +223,13 @@ impl Stage {
             let keys: Vec<String> = machine.lease_keys(lease.id).map(text).collect();
             write!(said, " [{}]", keys.join(" ")).unwrap();
         }
-        for (member, MemberAttributes { name, peer_urls, client_urls }) in &**machine.members() {
+        for (member, attributes) in &**machine.members() {
+            let MemberAttributes { name, peer_urls, client_urls, becomes_voter } = attributes;
             let (peers, clients) = (peer_urls.join(" "), client_urls.join(" "));
             write!(said, "\nmember {member} {name:?} peers [{peers}] clients [{clients}]").unwrap();
+            if *becomes_voter {
+                said.push_str(", becomes a voter");
+            }
         }
         for member in &**machine.removed() {
             write!(said, "\nmember {member} was removed").unwrap();

@@ -8,6 +8,7 @@ use raft::{EntryId, MemberId, Membership, MembershipError, Term, TransferError};
 use store::{CommandId, MembershipContext, Rejection};
 
 use super::Replica;
+use super::lead::NOBODY;
 use crate::clients::Waiting;
 use crate::event::{ForwardRefusal, Ticket};
 use crate::output::{MembershipRefusal, Reply, TransferRefusal};
@@ -139,6 +140,25 @@ impl Replica {
         }
     }
 
+    /// Promotes a member that was added as a voter, once it has come far enough: one at a time, and
+    /// under the conditions under which a client may promote a learner.
+    pub(super) fn promote_ready(&mut self) {
+        if self.lead.is_none() {
+            return;
+        }
+        let members = self.machine.members();
+        let mut waiting = members.iter().filter(|(_, known)| known.becomes_voter);
+        let ready = waiting.find_map(|(id, _)| {
+            let change = [Change::Promote(MemberId(*id))];
+            self.check_promoted(&change).is_ok().then_some((*id, change))
+        });
+        let Some((member, change)) = ready else { return };
+        match self.attempt(NOBODY, &change, &MembershipContext::Promoted { member }) {
+            // If it did not succeed, the next tick tries again.
+            Attempt::Taken(_) | Attempt::Refused(_) | Attempt::Later => {}
+        }
+    }
+
     /// Changes the configuration, if this member leads and the change is possible.
     pub(super) fn attempt(
         &mut self,
@@ -192,12 +212,36 @@ impl Replica {
             Err(Rejection::PeerUrlExists) => return Err(MembershipRefusal::PeerUrlExists),
             Err(_) => return Err(MembershipRefusal::NotFound),
         }
-        let learners = after.learners().len();
-        if before.learners().len() < learners && self.options.learners_max < learners {
+        let learners = self.learners_len(&after, context)?;
+        if self.learners_len(before, context)? < learners && self.options.learners_max < learners {
             return Err(MembershipRefusal::TooManyLearners);
         }
         self.check_promoted(changes)?;
         self.check_survival(before, &after)
+    }
+
+    /// Returns how many learners of a configuration stay learners. Those that become voters by
+    /// themselves do not count.
+    fn learners_len(
+        &self,
+        membership: &Membership,
+        context: &MembershipContext,
+    ) -> Result<usize, MembershipRefusal> {
+        let mut stay = membership.learners().clone();
+        for (id, known) in &**self.machine.members() {
+            if known.becomes_voter {
+                stay.remove(&MemberId(*id));
+            }
+        }
+        if let MembershipContext::Added { member, attributes } = context
+            && attributes.becomes_voter
+            && membership.contains(MemberId(*member))
+        {
+            // Only a learner can become a voter.
+            let is_learner = stay.remove(&MemberId(*member));
+            is_learner.then_some(()).ok_or(MembershipRefusal::Contradictory)?;
+        }
+        Ok(stay.len())
     }
 
     /// Tells whether the learners that are to be promoted have come far enough.

@@ -40,7 +40,7 @@ pub(super) struct RemoteAsk {
 }
 
 /// The ID of commands for which nobody waits.
-const NOBODY: CommandId = CommandId { origin: 0, sequence: 0 };
+pub(super) const NOBODY: CommandId = CommandId { origin: 0, sequence: 0 };
 
 impl Replica {
     /// Takes up what a leader has to do if this member leads, and lays it down if it does not.

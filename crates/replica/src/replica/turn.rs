@@ -151,6 +151,7 @@ impl Replica {
         let (leader, term) = (self.core.leader(), self.core.term());
         self.questions.follow(leader, term, self.now);
         self.expire_leases();
+        self.promote_ready();
         self.compact(COMPACTED_AT_A_TICK);
     }
 

@@ -75,7 +75,7 @@ impl Founding {
                 let attributes = MemberAttributes {
                     name: name.to_owned(),
                     peer_urls: urls.iter().map(Url::to_string).collect(),
-                    client_urls: Vec::new(),
+                    ..MemberAttributes::default()
                 };
                 (super::member_id(urls, token), attributes)
             })

@@ -94,6 +94,7 @@ pub(crate) struct Roster {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct RosterMember {
     pub(crate) id: u64,
+    /// Whether it is a learner and stays one.
     pub(crate) is_learner: bool,
     pub(crate) attributes: MemberAttributes,
 }
@@ -212,6 +213,7 @@ fn member(from: &mut Reader) -> Result<RosterMember, WireError> {
             name: from.text()?,
             peer_urls: from.list(Reader::text)?,
             client_urls: from.list(Reader::text)?,
+            ..MemberAttributes::default()
         },
     })
 }
@@ -241,7 +243,7 @@ mod tests {
         let attributes = MemberAttributes {
             name: "one".into(),
             peer_urls: vec!["http://a:1".into()],
-            client_urls: Vec::new(),
+            ..MemberAttributes::default()
         };
         let member = RosterMember { id: 1, is_learner: true, attributes };
         for said in [

@@ -264,6 +264,11 @@ impl<'a> Reader<'a> {
             name: self.text()?,
             peer_urls: self.texts()?,
             client_urls: self.texts()?,
+            becomes_voter: match self.byte()? {
+                0 => false,
+                1 => true,
+                other => return Err(self.unknown("mark of one that becomes a voter", other)),
+            },
         })
     }
 

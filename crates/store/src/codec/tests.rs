@@ -142,12 +142,13 @@ fn contexts_are_these_bytes() {
         name: "n".to_owned(),
         peer_urls: vec!["p".to_owned()],
         client_urls: Vec::new(),
+        becomes_voter: true,
     };
     let contexts = [
         (
             MembershipContext::Added { member: 5, attributes },
             r#"01 01  05 00 00 00 00 00 00 00  01 00 00 00 "n"
-               01 00 00 00  01 00 00 00 "p"  00 00 00 00"#,
+               01 00 00 00  01 00 00 00 "p"  00 00 00 00  01"#,
         ),
         (MembershipContext::Promoted { member: 5 }, "01 02  05 00 00 00 00 00 00 00"),
         (MembershipContext::Removed { member: 5 }, "01 03  05 00 00 00 00 00 00 00"),

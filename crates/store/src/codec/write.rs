@@ -5,6 +5,7 @@ use crate::command::{
     AlarmAction, AlarmKind, Command, CommandId, Compare, CompareResult, CompareWith, DeleteRange,
     MembershipContext, Operation, Order, Put, Range, Target, Txn,
 };
+use crate::members::MemberAttributes;
 
 /// Returns how long a put will be, and a guess for the others.
 pub(super) fn len_hint(command: &Command) -> usize {
@@ -106,11 +107,7 @@ pub(super) fn membership(context: &MembershipContext, out: &mut Vec<u8>) {
     });
     unsigned(out, context.member());
     match context {
-        MembershipContext::Added { attributes, .. } => {
-            bytes(out, attributes.name.as_bytes());
-            texts(out, &attributes.peer_urls);
-            texts(out, &attributes.client_urls);
-        }
+        MembershipContext::Added { attributes: added, .. } => attributes(out, added),
         MembershipContext::Promoted { .. } | MembershipContext::Removed { .. } => {}
     }
 }
@@ -232,6 +229,14 @@ fn operation(out: &mut Vec<u8>, operation: &Operation) {
     }
 }
 
+/// Writes what is known of a member, here and in images.
+pub(crate) fn attributes(out: &mut Vec<u8>, attributes: &MemberAttributes) {
+    bytes(out, attributes.name.as_bytes());
+    texts(out, &attributes.peer_urls);
+    texts(out, &attributes.client_urls);
+    out.push(u8::from(attributes.becomes_voter));
+}
+
 /// Returns the number of a kind of alarm, here and in images.
 pub(crate) fn alarm_kind(kind: AlarmKind) -> u8 {
     match kind {
@@ -259,7 +264,7 @@ pub(crate) fn bytes(out: &mut Vec<u8>, bytes: &[u8]) {
     out.extend_from_slice(bytes);
 }
 
-pub(crate) fn texts(out: &mut Vec<u8>, texts: &[String]) {
+fn texts(out: &mut Vec<u8>, texts: &[String]) {
     list(out, texts, |out, text| bytes(out, text.as_bytes()));
 }
 

@@ -20,6 +20,7 @@ fn machine() -> Machine {
             name: String::new(),
             peer_urls: vec![format!("http://m{member}:2380")],
             client_urls: Vec::new(),
+            becomes_voter: member == 2,
         };
         machine.apply_membership(&MembershipContext::Added { member, attributes });
     }
@@ -52,13 +53,13 @@ fn chunks_of(machine: &Machine) -> Vec<Vec<u8>> {
 fn head_and_leases_are_these_bytes() {
     let machine = machine();
     let chunks = chunks_of(&machine);
-    assert_eq!(chunks[0][..16], *b"HFIM\x01\0\0\0\x62\0\0\0\0\0\0\0");
+    assert_eq!(chunks[0][..16], *b"HFIM\x01\0\0\0\x63\0\0\0\0\0\0\0");
     let mut payload = b"\x01\0\0\0\0\0\0\0".to_vec();
     payload.extend_from_slice(&machine.digest().to_le_bytes());
     payload.extend_from_slice(b"\x02\0\0\0");
-    // One member, without a name, with one peer URL and no client URL.
+    // One member, without a name, with one peer URL and no client URL, which becomes a voter.
     payload.extend_from_slice(b"\x01\0\0\0\x02\0\0\0\0\0\0\0\0\0\0\0");
-    payload.extend_from_slice(b"\x01\0\0\0\x0e\0\0\0http://m2:2380\0\0\0\0");
+    payload.extend_from_slice(b"\x01\0\0\0\x0e\0\0\0http://m2:2380\0\0\0\0\x01");
     // One that was removed; one alarm; a version, and no downgrade.
     payload.extend_from_slice(b"\x01\0\0\0\x01\0\0\0\0\0\0\0");
     payload.extend_from_slice(b"\x01\0\0\0\x02\0\0\0\0\0\0\0\x01");

@@ -56,7 +56,7 @@ impl Member {
         let attributes = |id: u64| MemberAttributes {
             name: format!("m{id}"),
             peer_urls: vec![format!("http://127.0.0.1:{id}")],
-            client_urls: vec![],
+            ..MemberAttributes::default()
         };
         let members: BTreeMap<u64, MemberAttributes> =
             membership.members().iter().map(|id| (id.0, attributes(id.0))).collect();
