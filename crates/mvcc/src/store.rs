@@ -90,9 +90,9 @@ impl Store {
         Transaction { store: self, next, events: Vec::new() }
     }
 
-    /// Passes over this many revisions, which no transaction will ever have. For a store that goes on
-    /// from a backup: whoever has seen what was written after the backup must not take other changes
-    /// for the same.
+    /// Passes over this many revisions, which no transaction will ever have. For a store that goes
+    /// on from a backup: whoever has seen what was written after the backup must not take other
+    /// changes for the same.
     ///
     /// # Panics
     ///

@@ -44,8 +44,8 @@ pub struct VerifiedCheckpoint {
 ///
 /// # Errors
 ///
-/// If there is no member, or if its files cannot be read. What is wrong with their contents stands in
-/// the report.
+/// If there is no member, or if its files cannot be read. What is wrong with their contents stands
+/// in the report.
 pub fn verify(disk: &dyn Disk, dir: &Path) -> Result<VerifyReport, Fault> {
     let indexes = list(disk, dir)?;
     if indexes.is_empty() {

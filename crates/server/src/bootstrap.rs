@@ -1,9 +1,9 @@
 //! Who the first members are, and who this member is among them.
 //!
-//! IDs are computed as etcd computes them, so that the same flags give the same IDs: that of a first
-//! member from its peer addresses and the cluster's token, that of the cluster from its first
-//! members. Nothing here opens a connection: the members of a cluster that exists are handed in, and
-//! names are looked up through a function.
+//! IDs are computed as etcd computes them, so that the same flags give the same IDs: that of a
+//! first member from its peer addresses and the cluster's token, that of the cluster from its first
+//! members. Nothing here opens a connection: the members of a cluster that exists are handed in,
+//! and names are looked up through a function.
 
 mod existing;
 mod founding;

@@ -1,17 +1,17 @@
 //! How a member is set up, from flags, environment variables, or a file.
 //!
-//! One table of flags ([`table`]) drives all of it: the command line, the environment, the
-//! configuration file, the help, and the search for the name that somebody meant. [`load`] reads what
-//! was given into values, checks that they go together, and returns a [`Config`], in which everything
-//! has its type.
+//! One table of flags (`table`) drives all of it: the command line, the environment, the
+//! configuration file, the help, and the search for the name that somebody meant. [`load`] reads
+//! what was given into values, checks that they go together, and returns a [`Config`], in which
+//! everything has its type.
 //!
 //! Names and defaults are etcd's. A flag of etcd that has no meaning here is accepted, and the log
-//! says why it does nothing; if to go on without it would do something else than was asked for, it is
-//! refused. A flag that nobody knows is passed over with a warning.
+//! says why it does nothing; if to go on without it would do something else than was asked for, it
+//! is refused. A flag that nobody knows is passed over with a warning.
 //!
-//! Precedence is etcd's too: the command line wins over the environment, which wins over the default;
-//! a configuration file replaces both. Of the environment, `HOLDFAST_…` wins over `ETCD_…`. Unlike
-//! etcd, a variable that the command line overrides is a warning and not the end.
+//! Precedence is etcd's too: the command line wins over the environment, which wins over the
+//! default; a configuration file replaces both. Of the environment, `HOLDFAST_…` wins over
+//! `ETCD_…`. Unlike etcd, a variable that the command line overrides is a warning and not the end.
 
 mod arguments;
 mod build;
@@ -188,8 +188,8 @@ pub struct Limits {
 pub struct StorageConfig {
     /// Whether a write is on the disk before it is acknowledged.
     pub durability: Durability,
-    /// A checkpoint is due after this many entries, whatever their bytes; `None` if only bytes count.
-    pub checkpoint_entries: Option<u64>,
+    /// A checkpoint is due after this many bytes of log, at the least.
+    pub checkpoint_log_bytes_min: u64,
     /// How many entries before the latest checkpoint stay in the log.
     pub catch_up_entries: u64,
 }
@@ -350,7 +350,8 @@ pub enum Loaded {
     Member(Box<Config>, Vec<Notice>),
 }
 
-/// Reads the settings of a member from the words after the program's name, and from the environment.
+/// Reads the settings of a member from the words after the program's name, and from the
+/// environment.
 ///
 /// # Errors
 ///

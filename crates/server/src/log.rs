@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! {"level":"info","ts":"2026-01-31T12:00:00.000001Z","caller":"src/run.rs:7","msg":"…","term":3}
-//! 2026-01-31T12:00:00.000001Z	info	src/run.rs:7	…	{"term":3}
+//! 2026-01-31T12:00:00.000001Z  info  src/run.rs:7  …  {"term":3}
 //! ```
 //!
 //! Lines are written at once and whole. Whoever reads them through a pipe and stops reading stops

@@ -45,9 +45,6 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long a probe waits for a read.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A checkpoint is due after so many bytes of log, at the least.
-const CHECKPOINT_LOG_BYTES_MIN: u64 = 64 << 20;
-
 /// What a command may have beyond what a client may send: its own framing.
 const COMMAND_OVERHEAD_BYTES: usize = 512 << 10;
 
@@ -158,7 +155,7 @@ fn options(config: &Config, dir: &Path, member_id: u64) -> Options {
         core,
         tick_millis,
         segment_bytes: wal::Options::SEGMENT_BYTES,
-        checkpoint_log_bytes_min: CHECKPOINT_LOG_BYTES_MIN,
+        checkpoint_log_bytes_min: config.storage.checkpoint_log_bytes_min,
         command_bytes_max: config.limits.request_bytes + COMMAND_OVERHEAD_BYTES,
         quota_bytes: Some(config.limits.quota_bytes).filter(|bytes| *bytes > 0),
         strict_reconfiguration: config.cluster.strict_reconfiguration,

@@ -1,3 +1,5 @@
+//! Tests of who the first members are.
+
 use std::collections::BTreeMap;
 use std::io;
 use std::net::IpAddr;

@@ -96,7 +96,7 @@ fn row(endpoint: &str, answer: &Result<StatusResponse>) -> Vec<String> {
             return row;
         }
     };
-    let header = status.header.clone().unwrap_or_default();
+    let header = status.header.unwrap_or_default();
     let bytes = |number: i64| table::size(u64::try_from(number).unwrap_or(0));
     vec![
         endpoint.to_owned(),
@@ -118,7 +118,7 @@ fn row(endpoint: &str, answer: &Result<StatusResponse>) -> Vec<String> {
 fn to_json(endpoint: &str, answer: &Result<StatusResponse>) -> Value {
     match answer {
         Ok(status) => {
-            let header = status.header.clone().unwrap_or_default();
+            let header = status.header.unwrap_or_default();
             json!({
                 "Endpoint": endpoint,
                 "Status": {

@@ -1,3 +1,5 @@
+//! Tests of the subcommands.
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -19,8 +19,14 @@ use crate::config::settings::Source;
 /// What `--quota-backend-bytes 0` stands for.
 const QUOTA_BYTES_DEFAULT: u64 = 2 << 30;
 
-/// What `--snapshot-count` has by default. Then bytes decide alone when a checkpoint is due.
+/// What `--snapshot-count` has by default.
 const SNAPSHOT_COUNT_DEFAULT: u64 = 10_000;
+
+/// How much log there must be for a checkpoint, at the least.
+const CHECKPOINT_LOG_BYTES_MIN: u64 = 64 << 20;
+
+/// What an entry counts for, where a number of entries stands for a size of the log.
+const ENTRY_BYTES: u64 = 256;
 
 /// Makes a configuration of what was set.
 ///
@@ -173,8 +179,11 @@ fn storage(settings: &Settings) -> StorageConfig {
         } else {
             Durability::Synced
         },
-        checkpoint_entries: (0 < snapshot_count && snapshot_count < SNAPSHOT_COUNT_DEFAULT)
-            .then_some(snapshot_count),
+        // The default, which many set explicitly, leaves the choice to us.
+        checkpoint_log_bytes_min: match snapshot_count {
+            1..SNAPSHOT_COUNT_DEFAULT => snapshot_count * ENTRY_BYTES,
+            0 | SNAPSHOT_COUNT_DEFAULT.. => CHECKPOINT_LOG_BYTES_MIN,
+        },
         catch_up_entries: settings.number("snapshot-catchup-entries"),
     }
 }

@@ -1,3 +1,5 @@
+//! Tests of how settings are read.
+
 use super::*;
 
 fn strings(words: &[&str]) -> Vec<String> {
@@ -64,7 +66,7 @@ fn nothing_given_is_a_member_alone_with_the_defaults_of_etcd() {
     assert_eq!(config.limits.txn_ops, 128);
     assert_eq!(config.limits.keepalive_interval, Some(Duration::from_secs(7200)));
     assert_eq!(config.storage.durability, Durability::Synced);
-    assert_eq!(config.storage.checkpoint_entries, None);
+    assert_eq!(config.storage.checkpoint_log_bytes_min, 64 << 20);
     assert_eq!(config.auto_compaction, AutoCompaction::Off);
     assert_eq!(config.watch_progress_interval, Duration::from_secs(600));
     assert_eq!(config.log.outputs, [LogOutput::Stderr]);
@@ -244,7 +246,7 @@ fn unknown_variables_are_named_unless_they_are_known_to_be_foreign() {
         ("ETCD_UNSUPPORTED_ARCH", "arm"),
         ("ETCD_SERVICE_HOST", "10.0.0.1"),
         ("HOLDFAST_PORT_2379_TCP", "tcp://10.0.0.1:2379"),
-        ("HOME", "/root"),
+        ("HOME", "/elsewhere"),
     ];
     let (_, notices) = member_with(&["--name", "a", "--data-dir", "/d"], &environment);
     assert_eq!(notices, ["ETCD_DATA_DRI is not known and is passed over; is ETCD_DATA_DIR meant?"]);
@@ -366,10 +368,12 @@ fn retention_is_hours_a_duration_or_revisions() {
 }
 
 #[test]
-fn few_entries_between_snapshots_make_checkpoints_due_by_entries() {
-    assert_eq!(member(&["--snapshot-count=10"]).storage.checkpoint_entries, Some(10));
-    assert_eq!(member(&["--snapshot-count=10000"]).storage.checkpoint_entries, None);
-    assert_eq!(member(&["--snapshot-count=0"]).storage.checkpoint_entries, None);
+fn few_entries_between_snapshots_make_checkpoints_due_sooner() {
+    for (count, bytes) in [("10", 2560), ("10000", 64 << 20), ("100000", 64 << 20), ("0", 64 << 20)]
+    {
+        let config = member(&["--snapshot-count", count]);
+        assert_eq!(config.storage.checkpoint_log_bytes_min, bytes, "{count}");
+    }
 }
 
 #[test]

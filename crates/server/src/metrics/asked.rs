@@ -1,4 +1,5 @@
-//! How what was asked of the member has ended: counted at the one door through which all of it goes.
+//! How what was asked of the member has ended: counted at the one door through which all of it
+//! goes.
 
 use std::time::Duration;
 

@@ -1,6 +1,6 @@
 //! What is read from the member when somebody looks, instead of being kept up to date for nobody.
 
-use raft::{MemberId, RoleKind};
+use raft::RoleKind;
 
 use super::text::{Page, Type};
 use crate::member::Handle;
@@ -52,7 +52,7 @@ impl Reading {
             member_id: identity.member_id,
             has_leader: published.leader.is_some(),
             is_leader: published.role == RoleKind::Leader,
-            is_learner: !published.membership.is_voter(MemberId(identity.member_id)),
+            is_learner: published.is_learner(identity.member_id),
             term: published.term.0,
             committed: status.core.committed.0.max(published.applied.index.0),
             applied: published.applied.index.0,

@@ -1,3 +1,5 @@
+//! Tests of the page of metrics.
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 

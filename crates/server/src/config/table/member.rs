@@ -19,8 +19,8 @@ pub(super) const MEMBER: &[Flag] = &[
         "snapshot-count",
         Kind::Number(0, u64::MAX),
         "10000",
-        "A checkpoint is also due after this many entries, if fewer than 10000; otherwise bytes \
-         decide.",
+        "How many entries of the log make a checkpoint due, if fewer than 10000, each counted as \
+         256 bytes; otherwise it is due after 64 MiB of log.",
     ),
     flag(
         "snapshot-catchup-entries",

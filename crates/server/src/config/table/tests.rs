@@ -1,3 +1,5 @@
+//! Tests of the table of flags.
+
 use std::collections::BTreeSet;
 
 use super::super::flag::Effect;
