@@ -91,20 +91,25 @@ impl Pair {
             let (mut left, mut right) = (Side::new(&left)?, Side::new(&right)?);
             for (at, op) in ops.iter().enumerate() {
                 let (left, right) = tokio::join!(left.execute(op), right.execute(op));
-                if let Some(difference) = difference(at, op.draw(), left, right) {
+                if let Some(difference) = difference(at, Some(op), left, right) {
                     return Ok(Some(difference));
                 }
             }
             let (left, right) = tokio::join!(left.finish(), right.finish());
-            Ok(difference(ops.len(), "the end".to_owned(), left, right))
+            Ok(difference(ops.len(), None, left, right))
         })
     }
 }
 
-fn difference(at: usize, op: String, left: String, right: String) -> Option<Difference> {
+/// Compares what both sides answered to an operation, or, without one, what was told at the end.
+fn difference(at: usize, op: Option<&Op>, left: String, right: String) -> Option<Difference> {
     let is_broken = left.contains("BROKEN") || right.contains("BROKEN");
-    let equal = left == right || known::is_known(&op, &left, &right);
-    (is_broken || !equal).then_some(Difference { at, op, left, right })
+    let is_known = || op.is_some_and(|op| known::is_known(op, &left, &right));
+    if !is_broken && (left == right || is_known()) {
+        return None;
+    }
+    let op = op.map_or("the end".to_owned(), Op::draw);
+    Some(Difference { at, op, left, right })
 }
 
 /// Compares sequences until `ops_min` operations were executed, several at once. Shortens the first

@@ -7,7 +7,7 @@ use etcd_api::etcdserverpb as pb;
 use etcd_api::mvccpb::{Event, KeyValue, event::EventType};
 use tonic::{Code, Status};
 
-/// Longer values are drawn as their beginning, their length and a sum.
+/// Longer values are drawn as their beginning, length and sum.
 const VALUE_DRAWN_MAX: usize = 40;
 /// Larger lease numbers are not of our choice.
 const LEASE_DRAWN_MAX: i64 = 1_000_000;
@@ -20,7 +20,7 @@ pub(crate) fn bytes(bytes: &[u8]) -> String {
     let mut text = shown.escape_ascii().to_string();
     if bytes.len() > VALUE_DRAWN_MAX {
         let sum = bytes.iter().fold(0u32, |sum, byte| sum.rotate_left(5) ^ u32::from(*byte));
-        let _ = write!(text, "…({} bytes, sum {sum:08x})", bytes.len());
+        let _ = write!(text, "…({} bytes sum {sum:08x})", bytes.len());
     }
     text
 }

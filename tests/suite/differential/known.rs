@@ -1,60 +1,96 @@
 //! What may differ between etcd and Holdfast, and why.
 
+use etcd_api::etcdserverpb as pb;
+use pb::range_request::SortTarget;
+
+use super::op::Op;
+
 /// A difference that is meant to be.
 struct Known {
     /// Why it is right.
     _reason: &'static str,
     /// Tells whether it explains the two answers, etcd's first.
-    explains: fn(op: &str, left: &str, right: &str) -> bool,
+    explains: fn(op: &Op, left: &str, right: &str) -> bool,
 }
 
 const KNOWN: &[Known] = &[SEVERAL_FAULTS, STREAM_SORTED_IN_PARTS, EQUALS_IN_ANY_ORDER];
 
 const SEVERAL_FAULTS: Known = Known {
-    _reason: "A transaction with several faults is refused for one of them. We find an operation that \
-              is none, or a way of sorting that is none, before we look at anything else; etcd goes \
-              from the first operation to the last.",
+    _reason: "A transaction with several faults is refused for one of them, and which one we find \
+              first is not always the one that etcd finds first.",
     explains: |op, left, right| {
-        let is_malformed = op.contains("RequestOp {}") || op.contains("sort_target: 7");
-        let found = ["key not found", "invalid sort option"]
-            .iter()
-            .any(|text| right == format!("InvalidArgument: etcdserver: {text}"));
-        op.starts_with("Txn(") && is_malformed && found && left.starts_with("InvalidArgument: ")
+        let is_refused = |drawn: &str| drawn.starts_with("InvalidArgument: etcdserver: ");
+        let in_whole = |drawn: &str| {
+            drawn.ends_with("duplicate key given in txn request")
+                || drawn.ends_with("too many operations in txn request")
+        };
+        let faults = match op {
+            Op::Txn(txn) => faults(txn) + usize::from(in_whole(left) || in_whole(right)),
+            _ => 0,
+        };
+        is_refused(left) && is_refused(right) && faults > 1
     },
 };
+
+/// Counts the operations for which alone a transaction would be refused.
+fn faults(txn: &pb::TxnRequest) -> usize {
+    use pb::request_op::Request;
+    let compares = txn.compare.iter().filter(|compare| compare.key.is_empty()).count();
+    let parts = txn.success.iter().chain(&txn.failure).map(|part| match &part.request {
+        Some(Request::RequestRange(range)) => {
+            usize::from(range.key.is_empty() || range.sort_target > 4)
+        }
+        Some(Request::RequestPut(put)) => usize::from(
+            put.key.is_empty()
+                || put.ignore_value && !put.value.is_empty()
+                || put.ignore_lease && put.lease != 0,
+        ),
+        Some(Request::RequestDeleteRange(delete)) => usize::from(delete.key.is_empty()),
+        Some(Request::RequestTxn(txn)) => faults(txn),
+        None => 1,
+    });
+    compares + parts.sum::<usize>()
+}
 
 const STREAM_SORTED_IN_PARTS: Known = Known {
     _reason: "A stream with a target to sort by, but no order, is sorted by etcd part by part: keys \
               come twice, and others never. We ignore the target.",
     explains: |op, _, _| {
-        op.starts_with("RangeStream(") && op.contains("sort_target") && !op.contains("sort_order")
+        let Op::RangeStream(request) = op else { return false };
+        request.sort_target != 0 && request.sort_order == 0
     },
 };
 
 const EQUALS_IN_ANY_ORDER: Known = Known {
     _reason: "etcd's way of sorting leaves more than twelve keys that are equal by the target in any \
               order. We leave them in the order of keys.",
-    explains: |op, left, right| {
-        let target = |name: &str| op.contains(&format!("sort_target: {name}"));
-        let targets = ["Version", "Create", "Mod", "Value"].map(target);
-        if op.starts_with("Range(") {
-            let place = targets.iter().position(|sorts| *sorts);
-            return place.is_some_and(|place| sorted_by(left, place) == sorted_by(right, place));
+    explains: |op, left, right| match op {
+        Op::Range(request) => {
+            sorted_by(left, request.sort_target()) == sorted_by(right, request.sort_target())
         }
-        let is_sorted = op.starts_with("Txn(") && targets.contains(&true);
-        is_sorted && outside_lists(left) == outside_lists(right)
+        Op::Txn(_) => {
+            op.draw().contains("sort_target: ") && outside_lists(left) == outside_lists(right)
+        }
+        _ => false,
     },
 };
 
 /// Returns what is said outside the list of keys, and of each key what it was sorted by: its version,
 /// revision of creation, revision of change or value.
-fn sorted_by(drawn: &str, place: usize) -> (String, Vec<String>) {
+fn sorted_by(drawn: &str, target: SortTarget) -> (String, Vec<String>) {
     let keys = drawn.split_once('[').map_or("", |(_, keys)| keys).trim_end_matches(']');
     let field = |key: &str| {
         let (value, rest) = key.split_once('=').map_or("", |(_, rest)| rest).split_once(" c")?;
         let mut numbers = rest.split(' ');
         let (create, change, version) = (numbers.next()?, numbers.next()?, numbers.next()?);
-        Some([version, create, change, value][place].to_owned())
+        let by = match target {
+            SortTarget::Key => key,
+            SortTarget::Version => version,
+            SortTarget::Create => create,
+            SortTarget::Mod => change,
+            SortTarget::Value => value,
+        };
+        Some(by.to_owned())
     };
     (outside_lists(drawn), keys.split(", ").filter_map(field).collect())
 }
@@ -71,6 +107,6 @@ fn outside_lists(drawn: &str) -> String {
 }
 
 /// Tells whether two different answers, etcd's first, are as they are meant to be.
-pub(crate) fn is_known(op: &str, left: &str, right: &str) -> bool {
+pub(crate) fn is_known(op: &Op, left: &str, right: &str) -> bool {
     KNOWN.iter().any(|known| (known.explains)(op, left, right))
 }
