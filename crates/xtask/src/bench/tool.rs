@@ -35,7 +35,8 @@ impl Summary {
     }
 }
 
-/// Runs the tool against `endpoints` and returns the summaries that it prints, one or more. What it prints goes to files in `directory`.
+/// Runs the tool against `endpoints` and returns the summaries that it prints, one or more. What it
+/// prints goes to files in `directory`.
 pub(super) fn run(
     program: &Path,
     pin: Pin,

@@ -33,7 +33,7 @@ const QUICK_DIVISOR: u64 = 5;
 /// Less than this part of what was expected is not a result. Of their last events the tool's own
 /// watchers miss some.
 const COMPLETE: f64 = 0.95;
-/// How long a cluster is left alone after a member came back, before the next is killed.
+/// How long a cluster is left alone after its start, and after a member came back.
 const SETTLE_TIME: Duration = Duration::from_secs(1);
 /// How long connections are held before the memory is looked at.
 const IDLE_SECONDS: u64 = 4;
@@ -69,6 +69,8 @@ impl Bench {
     pub(super) fn perform(&self, side: &Side, case: &Case) -> Result<Values> {
         let directory = self.data.join(case.name);
         let mut cluster = Cluster::start(side, self.pin, &directory, case.members, self.port)?;
+        // What a member prepares after its start is not what a request costs.
+        std::thread::sleep(SETTLE_TIME);
         match case.work {
             Work::Tool(tool) => self.tool(&cluster, tool),
             Work::Sweep { words, filled } => self.sweep(&cluster, words, filled),
