@@ -22,8 +22,12 @@ pub(crate) const HELLO_TIMEOUT: Duration = Duration::from_secs(5);
 /// Nobody who begins a connection says more than this.
 const HELLO_BYTES_MAX: usize = 1 << 20;
 
-/// How much is read at once.
-const READ_BYTES: usize = 64 << 10;
+/// The size of a buffer that frames are read into, one behind the other. Entries keep what they
+/// came in, so a new one is taken only when the last one is used up.
+const BUFFER_BYTES: usize = 64 << 10;
+
+/// Less room than this is not worth a read.
+const ROOM_BYTES_MIN: usize = 4 << 10;
 
 /// A connection.
 pub(crate) trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -157,7 +161,9 @@ impl Frames {
         stream: &mut (impl AsyncRead + Unpin),
     ) -> Result<Option<Vec<Bytes>>, HelloError> {
         loop {
-            self.buffer.reserve(READ_BYTES);
+            if self.buffer.capacity() - self.buffer.len() < ROOM_BYTES_MIN {
+                self.buffer.reserve(BUFFER_BYTES);
+            }
             if stream.read_buf(&mut self.buffer).await? == 0 {
                 return Ok(None);
             }
