@@ -126,6 +126,6 @@ pub use options::{Genesis, Options};
 pub use output::{
     MembershipRefusal, Outgoing, Output, Published, Reply, TransferRefusal, Unavailable,
 };
-pub use replica::{Identity, Replica};
+pub use replica::{Identity, Replica, Survivor};
 pub use status::{Status, Unsynced};
 pub use verify::{VerifiedCheckpoint, VerifyReport, verify};

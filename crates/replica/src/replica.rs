@@ -9,6 +9,7 @@ mod leases;
 mod propose;
 mod publish;
 mod reads;
+mod survive;
 mod turn;
 
 use std::path::Path;
@@ -24,6 +25,7 @@ use self::checkpoints::Checkpoints;
 use self::lead::Lead;
 use self::publish::Shown;
 use self::reads::Reads;
+pub use self::survive::Survivor;
 use self::turn::{Campaign, Health};
 use crate::checkpoint::CheckpointReader;
 use crate::clients::Clients;

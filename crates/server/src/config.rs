@@ -111,8 +111,6 @@ pub struct MemberUrls {
 pub struct SocketOptions {
     /// `SO_REUSEPORT`: several processes may listen at one port.
     pub reuse_port: bool,
-    /// `SO_REUSEADDR`: a port may be taken whose last connections still linger.
-    pub reuse_address: bool,
 }
 
 /// How a member finds the others, and what changes among them are allowed.
@@ -175,8 +173,6 @@ pub struct Limits {
     pub request_bytes: usize,
     /// The most streams of a client's connection.
     pub concurrent_streams: u32,
-    /// A client that pings more often than this is disconnected.
-    pub keepalive_min: Duration,
     /// How often an idle client is pinged; `None` for never.
     pub keepalive_interval: Option<Duration>,
     /// How long a client may take to answer a ping; `None` for ever.
@@ -222,8 +218,6 @@ pub struct TlsConfig {
     pub allowed_hostnames: Vec<String>,
     /// Whether a certificate is made if none is given.
     pub auto: bool,
-    /// Whether the caller's address need not be in its certificate.
-    pub skip_client_san_verification: bool,
 }
 
 /// A certificate and its key, as PEM files.

@@ -43,7 +43,8 @@ pub fn prepare(data_dir: &Path, wal_dir: Option<&Path>) -> Result<PathBuf, Confi
     Ok(dir)
 }
 
-fn create(dir: &Path) -> io::Result<()> {
+/// Makes a directory for nobody else to look into, and those that it is in; it may be there.
+pub(crate) fn create(dir: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(dir)
 }
 

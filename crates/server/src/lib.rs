@@ -1,6 +1,7 @@
 //! The process: services, peers, TLS, flags, metrics. Asynchronous code begins here.
 
 mod addresses;
+pub mod alone;
 pub mod bootstrap;
 pub mod cli;
 pub mod config;

@@ -70,7 +70,7 @@ impl Metrics {
     #[must_use]
     pub fn new(config: &Config) -> Metrics {
         Metrics {
-            member: MemberMetrics::new(config.warnings.apply),
+            member: MemberMetrics::new(config.warnings),
             disk: DiskMetrics::new(),
             mvcc: MvccMetrics::new(),
             watch: WatchMetrics::default(),

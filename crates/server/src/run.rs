@@ -23,6 +23,7 @@ use tokio::time::timeout;
 use tracing::{info, warn};
 
 use crate::addresses::{self, wishes};
+use crate::alone;
 use crate::config::{ClusterStart, Config, Durability, ETCD_VERSION, Url};
 use crate::dice;
 use crate::http::Pages;
@@ -96,10 +97,16 @@ async fn open(config: &Config, tls: &TlsFactory, pages: &Arc<Pages>) -> Result<R
             RealDisk::unsynced()
         }
     });
+    alone::recover(&layout::member_dir(&config.data_dir))?;
     let dir = layout::prepare(&config.data_dir, config.wal_dir.as_deref())?;
     if Replica::exists(&*disk, &dir)? {
         let identity = Replica::identity(&*disk, &dir)?;
         let options = options(config, &dir, identity.member_id);
+        if config.cluster.force_new {
+            let peer_urls = config.urls.advertise_peer.iter().map(Url::to_string).collect();
+            alone::force(&dir, options.clone(), &config.name, peer_urls)?;
+        }
+        let identity = Replica::identity(&*disk, &dir)?;
         info!(
             member = format!("{:x}", identity.member_id),
             cluster = format!("{:x}", identity.cluster_id),
@@ -147,6 +154,7 @@ fn options(config: &Config, dir: &Path, member_id: u64) -> Options {
     core.election_ticks = config.timing.election_ticks();
     core.heartbeat_ticks = 1;
     core.catch_up_entries = config.storage.catch_up_entries;
+    let command_bytes_max = config.limits.request_bytes + COMMAND_OVERHEAD_BYTES;
     let tick_millis = u32::try_from(config.timing.heartbeat.as_millis()).unwrap_or(u32::MAX);
     let seconds_ticks = |seconds: u32| (seconds * 1000).div_ceil(tick_millis);
     Options {
@@ -154,13 +162,20 @@ fn options(config: &Config, dir: &Path, member_id: u64) -> Options {
         request_ticks_max: seconds_ticks(5) + 2 * core.election_ticks,
         core,
         tick_millis,
-        segment_bytes: wal::Options::SEGMENT_BYTES,
+        segment_bytes: segment_bytes(command_bytes_max),
         checkpoint_log_bytes_min: config.storage.checkpoint_log_bytes_min,
-        command_bytes_max: config.limits.request_bytes + COMMAND_OVERHEAD_BYTES,
+        command_bytes_max,
         quota_bytes: Some(config.limits.quota_bytes).filter(|bytes| *bytes > 0),
         strict_reconfiguration: config.cluster.strict_reconfiguration,
         learners_max: config.cluster.learners_max,
     }
+}
+
+/// The size of a log segment, into which the largest command must fit with room to spare.
+fn segment_bytes(command_bytes_max: usize) -> u64 {
+    const MEBIBYTE: u64 = 1 << 20;
+    let least = 2 * command_bytes_max as u64;
+    wal::Options::SEGMENT_BYTES.max(least.next_multiple_of(MEBIBYTE)).min(2048 * MEBIBYTE)
 }
 
 /// Sets the member going.

@@ -122,10 +122,7 @@ fn member_urls(settings: &Settings) -> MemberUrls {
         } else {
             settings.urls("advertise-client-urls")
         },
-        sockets: SocketOptions {
-            reuse_port: settings.switch("socket-reuse-port"),
-            reuse_address: settings.switch("socket-reuse-address"),
-        },
+        sockets: SocketOptions { reuse_port: settings.switch("socket-reuse-port") },
     }
 }
 
@@ -165,7 +162,6 @@ fn limits(settings: &Settings) -> Limits {
         txn_ops: settings.number("max-txn-ops"),
         request_bytes: settings.number("max-request-bytes"),
         concurrent_streams: settings.number("max-concurrent-streams"),
-        keepalive_min: settings.duration("grpc-keepalive-min-time"),
         keepalive_interval: settings.duration_unless_zero("grpc-keepalive-interval"),
         keepalive_timeout: settings.duration_unless_zero("grpc-keepalive-timeout"),
     }
@@ -198,7 +194,6 @@ fn client_tls(settings: &Settings) -> Result<TlsConfig, ConfigError> {
         allowed_names: Vec::new(),
         allowed_hostnames: settings.list("client-cert-allowed-hostname"),
         auto: settings.switch("auto-tls"),
-        skip_client_san_verification: false,
     })
 }
 
@@ -212,7 +207,6 @@ fn peer_tls(settings: &Settings) -> Result<TlsConfig, ConfigError> {
         allowed_names: settings.list("peer-cert-allowed-cn"),
         allowed_hostnames: settings.list("peer-cert-allowed-hostname"),
         auto: settings.switch("peer-auto-tls"),
-        skip_client_san_verification: settings.switch("peer-skip-client-san-verification"),
     })
 }
 

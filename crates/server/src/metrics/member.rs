@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use super::cell::{Counter, Histogram, Unit};
+use super::cell::{Counter, Gauge, Histogram, Unit};
 use super::text::{Page, Type};
+use crate::config::WarningThresholds;
 use crate::http::{Check, CheckResult, Probe};
 
 /// What the member does.
@@ -17,6 +18,9 @@ pub struct MemberMetrics {
     /// Batches of commands that took longer to apply than the threshold.
     slow_applies: Counter,
     slow_apply: Duration,
+    slow_request: Duration,
+    /// In which second the last slow call was logged.
+    slow_logged_at: Gauge,
     /// Calls by kind and outcome.
     requests: [[Histogram; 2]; RequestKind::ALL.len()],
 }
@@ -78,12 +82,14 @@ impl RequestKind {
 }
 
 impl MemberMetrics {
-    pub(super) fn new(slow_apply: Duration) -> MemberMetrics {
+    pub(super) fn new(thresholds: WarningThresholds) -> MemberMetrics {
         let request = |_| Histogram::doubling(Unit::Seconds, 0.001, 14);
         MemberMetrics {
             leader_changes: Counter::default(),
             slow_applies: Counter::default(),
-            slow_apply,
+            slow_apply: thresholds.apply,
+            slow_request: thresholds.unary_request,
+            slow_logged_at: Gauge::default(),
             requests: RequestKind::ALL.map(|_| [Outcome::Failure, Outcome::Success].map(request)),
         }
     }
@@ -98,6 +104,18 @@ impl MemberMetrics {
     /// A call has ended.
     pub fn on_request(&self, kind: RequestKind, outcome: Outcome, duration: Duration) {
         self.requests[kind as usize][usize::from(outcome == Outcome::Success)].observe(duration);
+        if self.slow_request < duration {
+            self.on_slow_request(kind, duration);
+        }
+    }
+
+    /// Logs a slow call, but no more than one per second: where one is slow, thousands may be.
+    fn on_slow_request(&self, kind: RequestKind, duration: Duration) {
+        let before = self.slow_logged_at.value();
+        self.slow_logged_at.set_to_now();
+        if before < self.slow_logged_at.value() {
+            tracing::warn!(?kind, millis = duration.as_millis(), "a call took long");
+        }
     }
 
     pub(super) fn describe(&self, page: &mut Page) {

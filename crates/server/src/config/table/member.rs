@@ -122,7 +122,8 @@ pub(super) const MEMBER: &[Flag] = &[
         Kind::Duration,
         "5s",
         "A client that pings more often than this is disconnected.",
-    ),
+    )
+    .without_effect("pings are answered as often as they come, and cost a client as much as us"),
     flag(
         "grpc-keepalive-interval",
         Kind::Duration,
@@ -138,7 +139,8 @@ pub(super) const MEMBER: &[Flag] = &[
     switch("socket-reuse-port", "Set SO_REUSEPORT on listening sockets.")
         .in_file("socket-options", "reuse-port"),
     switch("socket-reuse-address", "Set SO_REUSEADDR on listening sockets.")
-        .in_file("socket-options", "reuse-address"),
+        .in_file("socket-options", "reuse-address")
+        .without_effect("listening sockets always have it"),
     flag("enable-grpc-gateway", Kind::Switch, "true", "Serve the JSON gateway.")
         .without_effect("the JSON gateway is not served yet"),
     flag(

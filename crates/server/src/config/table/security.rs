@@ -73,7 +73,8 @@ pub(super) const SECURITY: &[Flag] = &[
         "peer-skip-client-san-verification",
         "Do not compare a member's address with its certificate.",
     )
-    .in_file(PEER, "skip-client-san-verification"),
+    .in_file(PEER, "skip-client-san-verification")
+    .without_effect("addresses are never compared with certificates; names are, with the lists"),
     flag(
         "self-signed-cert-validity",
         Kind::Number(0, 1000),
