@@ -186,3 +186,81 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Coalesce<S> {
         Pin::new(&mut shared.stream).poll_shutdown(cx)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::{Wake, Waker};
+
+    use super::*;
+
+    /// A stream that takes nothing, until it takes everything.
+    #[derive(Default)]
+    struct Moody {
+        is_open: bool,
+        taken: usize,
+    }
+
+    impl AsyncWrite for Moody {
+        fn poll_write(
+            mut self: Pin<&mut Self>,
+            _cx: &mut Context<'_>,
+            bytes: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            if !self.is_open {
+                return Poll::Pending;
+            }
+            self.taken += bytes.len();
+            Poll::Ready(Ok(bytes.len()))
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    #[derive(Default)]
+    struct Count(AtomicUsize);
+
+    impl Wake for Count {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn write_that_finds_no_room_waits_and_is_woken_when_there_is_some() {
+        let wakes = Arc::new(Count::default());
+        let waker = Waker::from(Arc::clone(&wakes));
+        let mut cx = Context::from_waker(&waker);
+        let (mut written, pump) = coalesce(Moody::default());
+        let chunk = vec![0; PENDING_BYTES_MAX];
+        let mut write = |cx: &mut _| Pin::new(&mut written).poll_write(cx, &chunk);
+        assert!(write(&mut cx).is_ready(), "an empty buffer has room");
+        assert!(pump.poll(&mut cx).is_pending(), "the stream takes nothing");
+        assert!(write(&mut cx).is_pending(), "a full buffer has none");
+        assert_eq!(wakes.0.load(Ordering::Relaxed), 0);
+        lock(&pump.shared).stream.is_open = true;
+        assert!(pump.poll(&mut cx).is_ready());
+        assert_eq!(wakes.0.load(Ordering::Relaxed), 1, "whoever waited is told");
+        assert!(write(&mut cx).is_ready());
+        assert!(pump.poll(&mut cx).is_ready());
+        assert_eq!(wakes.0.load(Ordering::Relaxed), 1, "nobody waits any more");
+        assert_eq!(lock(&pump.shared).stream.taken, 2 * PENDING_BYTES_MAX);
+    }
+
+    #[test]
+    fn idle_connection_keeps_no_buffer() {
+        let mut cx = Context::from_waker(Waker::noop());
+        let (mut written, pump) = coalesce(Moody { is_open: true, taken: 0 });
+        assert!(Pin::new(&mut written).poll_write(&mut cx, b"text").is_ready());
+        assert!(pump.poll(&mut cx).is_ready());
+        assert_eq!(lock(&pump.shared).pending.capacity(), 0);
+        let spare = SPARE.take();
+        assert!(4 <= spare.capacity(), "the next connection has it");
+    }
+}

@@ -80,3 +80,76 @@ where
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+
+    use super::super::coalesce::{Coalesce, coalesce};
+    use super::*;
+
+    /// Writes a text when it is polled first, and ends when it is told to.
+    struct Talkative {
+        written: Coalesce<DuplexStream>,
+        text: Vec<u8>,
+        is_closed: bool,
+    }
+
+    impl Future for Talkative {
+        type Output = Result<(), hyper::Error>;
+
+        fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+            let me = &mut *self;
+            while !me.text.is_empty() {
+                let len = ready!(Pin::new(&mut me.written).poll_write(cx, &me.text)).unwrap();
+                me.text.drain(..len);
+            }
+            if me.is_closed { Poll::Ready(Ok(())) } else { Poll::Pending }
+        }
+    }
+
+    impl Closable for Talkative {
+        fn close(mut self: Pin<&mut Self>) {
+            self.text.extend(b"goodbye");
+            self.is_closed = true;
+        }
+    }
+
+    #[tokio::test]
+    async fn all_that_was_written_arrives_before_the_end() {
+        let (near, mut far) = tokio::io::duplex(16);
+        let (written, pump) = coalesce(near);
+        let text = vec![b'x'; 100_000];
+        let connection = Talkative { written, text: text.clone(), is_closed: false };
+        let driver = tokio::spawn(Driver::new(connection, pump, std::future::ready(())));
+        let mut read = Vec::new();
+        far.read_to_end(&mut read).await.unwrap();
+        assert!(read == [&text[..], b"goodbye"].concat(), "{} bytes were read", read.len());
+        driver.await.unwrap().unwrap();
+    }
+
+    #[tokio::test]
+    async fn connection_that_cannot_be_written_to_ends() {
+        let (near, far) = tokio::io::duplex(16);
+        let (written, pump) = coalesce(near);
+        let connection = Talkative { written, text: vec![b'x'; 100], is_closed: false };
+        let driver = Driver::new(connection, pump, std::future::pending());
+        drop(far);
+        assert_eq!(driver.await.unwrap_err().kind(), io::ErrorKind::BrokenPipe);
+    }
+
+    #[tokio::test]
+    async fn nothing_of_a_turn_is_sent_before_its_end() {
+        let (near, mut far) = tokio::io::duplex(1 << 20);
+        let (mut written, pump) = coalesce(near);
+        for _ in 0..3 {
+            written.write_all(b"part ").await.unwrap();
+            written.flush().await.unwrap();
+        }
+        let mut buffer = [0; 100];
+        let early = tokio::time::timeout(std::time::Duration::ZERO, far.read(&mut buffer)).await;
+        early.unwrap_err();
+        std::future::poll_fn(|cx| pump.poll(cx)).await.unwrap();
+        assert_eq!(far.read(&mut buffer).await.unwrap(), 15);
+    }
+}

@@ -37,15 +37,15 @@ use crate::transport::{
 pub(super) const REQUEST_BYTES_MAX: usize = 64 * 1024;
 
 /// What the stub's calls wait for.
-#[derive(Clone)]
 pub(super) struct Stub {
-    entered: Arc<Semaphore>,
-    released: Arc<Semaphore>,
+    entered: Semaphore,
+    released: Semaphore,
+    waiting: Arc<()>,
 }
 
 impl Stub {
     fn new() -> Stub {
-        Stub { entered: Arc::new(Semaphore::new(0)), released: Arc::new(Semaphore::new(0)) }
+        Stub { entered: Semaphore::new(0), released: Semaphore::new(0), waiting: Arc::new(()) }
     }
 
     /// Waits until one more call of `wait` has come.
@@ -58,14 +58,20 @@ impl Stub {
         self.released.add_permits(1);
     }
 
+    /// How many calls of `wait` have come, and have neither been answered nor dropped.
+    pub(super) fn waiting(&self) -> usize {
+        Arc::strong_count(&self.waiting) - 1
+    }
+
     async fn wait(&self) {
+        let _waiting = Arc::clone(&self.waiting);
         self.entered.add_permits(1);
         self.released.acquire().await.unwrap().forget();
     }
 }
 
 /// The stub on one shard.
-struct OnShard(Stub, ShardId);
+struct OnShard(Arc<Stub>, ShardId);
 
 #[tonic::async_trait]
 impl Kv for OnShard {
@@ -137,7 +143,7 @@ pub(super) fn byte_at(index: usize) -> u8 {
 /// A server that runs.
 pub(super) struct Harness {
     pub(super) server: Server,
-    pub(super) stub: Stub,
+    pub(super) stub: Arc<Stub>,
 }
 
 /// What is different about a server.
@@ -174,10 +180,10 @@ impl Harness {
         let Setup { security, serves, tls, options, shards, place } = setup;
         let wish = Listen { place, security, serves, sharing: Sharing::Alone };
         let listeners = bind(&[wish]).await.unwrap();
-        let stub = Stub::new();
+        let stub = Arc::new(Stub::new());
         let shards = Arc::new(shards.unwrap_or_else(Shards::here));
         let routes = |id| {
-            let kv = KvServer::new(OnShard(stub.clone(), id));
+            let kv = KvServer::new(OnShard(Arc::clone(&stub), id));
             Routes::new().add_service(kv.max_decoding_message_size(REQUEST_BYTES_MAX))
         };
         let pages = Arc::new(Pages::new(Arc::new(Fake::default()), Duration::from_secs(5)));
@@ -199,7 +205,9 @@ impl Harness {
     /// A connection to it.
     pub(super) async fn dial(&self) -> TcpStream {
         let address = self.server.addresses()[0].address.unwrap();
-        TcpStream::connect(address).await.unwrap()
+        let stream = TcpStream::connect(address).await.unwrap();
+        stream.set_nodelay(true).unwrap();
+        stream
     }
 }
 

@@ -6,9 +6,13 @@ use bytes::Bytes;
 use etcd_api::etcdserverpb::PutRequest;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 use super::harness::{Client, Harness, REQUEST_BYTES_MAX, Setup};
 use super::*;
+
+/// Where time leaps, nothing takes longer than this.
+const FOREVER: Duration = Duration::from_secs(10_000);
 
 /// Time stands still in these tests until nobody has anything else to do, and then leaps.
 #[tokio::test(start_paused = true)]
@@ -20,7 +24,7 @@ async fn client_that_does_not_finish_its_opening_is_disconnected() {
         let mut stream = harness.dial().await;
         stream.write_all(beginning).await.unwrap();
         let begun = tokio::time::Instant::now();
-        stream.read_to_end(&mut Vec::new()).await.unwrap();
+        timeout(FOREVER, stream.read_to_end(&mut Vec::new())).await.unwrap().unwrap();
         let waited = begun.elapsed();
         let expected = opening_timeout..opening_timeout * 2;
         assert!(expected.contains(&waited), "{beginning:?} after {waited:?}");
@@ -36,11 +40,10 @@ async fn client_that_does_not_answer_pings_is_disconnected() {
     };
     let harness = Harness::start(Setup { options, ..Setup::default() }).await;
     let mut stream = harness.dial().await;
-    // The preface, an empty frame of settings, and then nothing.
-    stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await.unwrap();
+    stream.write_all(PREFACE).await.unwrap();
     let begun = tokio::time::Instant::now();
     let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).await.unwrap();
+    timeout(FOREVER, stream.read_to_end(&mut answer)).await.unwrap().unwrap();
     let waited = begun.elapsed();
     assert!((65..70).contains(&waited.as_secs()), "{waited:?}");
     let ping = b"\0\0\x08\x06\0\0\0\0\0";
@@ -81,20 +84,50 @@ async fn connection_beyond_the_limit_is_closed_and_makes_room_by_leaving() {
     }
 }
 
+/// The preface of HTTP/2, and settings that change nothing.
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+
+/// A frame of HTTP/2: three bytes of length, type, flags, four bytes of stream (RFC 9113 §4.1).
+fn frame(kind: u8, flags: u8, stream: u32, body: &[u8]) -> Vec<u8> {
+    let len = u8::try_from(body.len()).unwrap();
+    let mut frame = vec![0, 0, len, kind, flags];
+    frame.extend((0..4).rev().map(|byte| u8::try_from(stream >> (8 * byte) & 0xff).unwrap()));
+    frame.extend(body);
+    frame
+}
+
 #[tokio::test]
-async fn thousands_of_cancelled_calls_do_not_close_the_connection() {
+async fn thousands_of_calls_that_are_cancelled_as_they_come_do_not_close_the_connection() {
+    let harness = Harness::plain().await;
+    let mut stream = harness.dial().await;
+    let mut bytes = PREFACE.to_vec();
+    for stream in (1..4000).step_by(2) {
+        // GET http /, all of which have numbers of their own; and at once: cancel.
+        bytes.extend(frame(1, 4, stream, &[0x82, 0x86, 0x84]));
+        bytes.extend(frame(3, 0, stream, &[0, 0, 0, 8]));
+    }
+    bytes.extend(frame(6, 0, 0, b"still on"));
+    stream.write_all(&bytes).await.unwrap();
+    let pong = frame(6, 1, 0, b"still on");
+    let mut answer = Vec::new();
+    while !answer.windows(pong.len()).any(|frame| frame == pong) {
+        assert_ne!(stream.read_buf(&mut answer).await.unwrap(), 0, "closed: {answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn calls_that_are_cancelled_while_they_wait_are_forgotten() {
     let harness = Harness::plain().await;
     let mut client = Client::connect(harness.dial().await).await;
-    client.range("key").await.unwrap();
-    for _ in 0..10 {
-        let mut calls = JoinSet::new();
-        for _ in 0..500 {
-            let mut client = client.clone();
-            calls.spawn(async move { client.range("wait").await.map(|_| ()) });
-        }
-        // Some have arrived, some have not.
+    let mut calls = JoinSet::new();
+    for _ in 0..100 {
+        let mut client = client.clone();
+        calls.spawn(async move { client.range("wait").await.map(|_| ()) });
         harness.stub.entered().await;
-        calls.shutdown().await;
+    }
+    assert_eq!(harness.stub.waiting(), 100);
+    calls.shutdown().await;
+    while harness.stub.waiting() != 0 {
         client.range("key").await.unwrap();
     }
 }
