@@ -7,8 +7,15 @@ use disk::{Disk, OpenMode};
 
 use crate::error::WalError;
 
-/// How many released segments are kept to be used again, beside the spare one.
-const RELEASED_MAX: usize = 4;
+/// How much of released segments is kept to be used again, in bytes: what is logged between two
+/// checkpoints, or else zeros would be written before each of them.
+const RELEASED_BYTES_MAX: u64 = 256 << 20;
+
+/// But no fewer than so many, and no more.
+const RELEASED_MIN: usize = 4;
+
+/// See [`RELEASED_MIN`].
+const RELEASED_MAX: usize = 32;
 
 /// A file of the size of a segment, all of it written, durable, and free to be used.
 #[derive(Debug)]
@@ -41,7 +48,9 @@ impl Preparation {
         number: u64,
         released: &mut Vec<PathBuf>,
     ) -> Preparation {
-        let surplus_len = released.len().saturating_sub(RELEASED_MAX + 1);
+        let kept = usize::try_from(RELEASED_BYTES_MAX / segment_bytes).unwrap_or(usize::MAX);
+        let kept = kept.clamp(RELEASED_MIN, RELEASED_MAX);
+        let surplus_len = released.len().saturating_sub(kept + 1);
         let surplus = released.drain(..surplus_len).collect();
         let recycled = (!released.is_empty()).then(|| released.remove(0));
         Preparation {
