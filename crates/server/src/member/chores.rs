@@ -33,21 +33,20 @@ pub(crate) fn start(config: &Config, handle: &Handle) {
 }
 
 /// Tells the cluster this member's name and where its clients find it, again and again until that
-/// is written down.
+/// is written down. Returns when this member serves: if it was added as a voter, when it is one.
 pub(crate) async fn publish(handle: Handle, name: String, client_urls: Vec<String>) {
     let member = handle.identity().member_id;
     let mut changes = handle.changes();
     loop {
         let published = handle.published();
-        if let Some(known) = published.members.get(&member)
-            && known.name == name
-            && known.client_urls == client_urls
-            && published.leader.is_some()
-        {
+        // One that waits for its first image does not know itself yet.
+        let known = published.members.get(&member);
+        let is_written =
+            known.is_some_and(|known| known.name == name && known.client_urls == client_urls);
+        if is_written && published.leader.is_some() && !published.becomes_voter(member) {
             return;
         }
-        // One that waits for its first image does not know itself yet.
-        if published.members.contains_key(&member) {
+        if known.is_some() && !is_written {
             let (name, client_urls) = (name.clone(), client_urls.clone());
             let command = Command::Publish { member, name, client_urls };
             if handle.propose(command).await.is_err() {

@@ -116,10 +116,9 @@ async fn roster(local: &Local) -> Verdict {
     let Ok(published) = Handle::new(local.shared.clone()).read_index().await else {
         return Verdict::NotReady;
     };
-    let learners = published.membership.learners();
     let members = published.members.iter().map(|(id, attributes)| RosterMember {
         id: *id,
-        is_learner: learners.contains(&MemberId(*id)),
+        is_learner: published.is_learner(*id),
         attributes: attributes.clone(),
     });
     let members = members.collect();

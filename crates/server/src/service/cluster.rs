@@ -49,9 +49,12 @@ impl ClusterService {
             has_enough_started(Step::AddVoter, &before)?;
         }
         let member = member_id(&peer_urls, SystemTime::now());
-        let attributes = MemberAttributes { peer_urls, ..MemberAttributes::default() };
-        let id = MemberId(member);
-        let change = if is_learner { Change::AddLearner(id) } else { Change::AddVoter(id) };
+        let attributes = MemberAttributes {
+            peer_urls,
+            becomes_voter: !is_learner,
+            ..MemberAttributes::default()
+        };
+        let change = Change::AddLearner(MemberId(member));
         let added = MembershipContext::Added { member, attributes: attributes.clone() };
         let after = self.change(change, added).await?;
         Ok(api::MemberAddResponse {
@@ -81,7 +84,7 @@ impl ClusterService {
         &self,
         request: Request<api::MemberUpdateRequest>,
     ) -> Result<api::MemberUpdateResponse, Status> {
-        self.door.enter(request.metadata(), Learner::Refuses)?;
+        self.door.enter(request.metadata(), Learner::Refuses).await?;
         let api::MemberUpdateRequest { id: member, peer_ur_ls } = request.into_inner();
         let peer_urls = parse_urls(&peer_ur_ls)?;
         let command = Command::MemberUpdate { member, peer_urls };
@@ -96,7 +99,7 @@ impl ClusterService {
         &self,
         request: Request<api::MemberListRequest>,
     ) -> Result<api::MemberListResponse, Status> {
-        let published = self.door.enter(request.metadata(), Learner::Refuses)?;
+        let published = self.door.enter(request.metadata(), Learner::Refuses).await?;
         let published = if request.get_ref().linearizable {
             self.door.handle().read_index().await.map_err(refused)?
         } else {
@@ -113,7 +116,10 @@ impl ClusterService {
         let before = self.enter(request.metadata()).await?;
         let member = request.into_inner().id;
         let id = MemberId(member);
-        if before.membership.learners().contains(&id) && self.limits.strict_reconfiguration {
+        if before.becomes_voter(member) {
+            return Err(Refusal::MemberNotLearner.into());
+        }
+        if before.is_learner(member) && self.limits.strict_reconfiguration {
             has_enough_started(Step::Promote, &before)?;
         }
         let promoted = MembershipContext::Promoted { member };
@@ -124,7 +130,7 @@ impl ClusterService {
 
     /// Lets a change in, and returns the members as of now, everywhere.
     async fn enter(&self, metadata: &MetadataMap) -> Result<Arc<Published>, Status> {
-        self.door.enter(metadata, Learner::Refuses)?;
+        self.door.enter(metadata, Learner::Refuses).await?;
         self.door.handle().read_index().await.map_err(refused)
     }
 
@@ -147,15 +153,19 @@ enum Step {
     RemoveVoter(u64),
 }
 
-/// Refuses a change after which those voters that have ever started would be no majority.
+/// Refuses a change after which those voters that have ever started would be no majority. As in
+/// etcd, one counts from the moment that it was added as a voter.
 fn has_enough_started(step: Step, published: &Published) -> Result<(), Status> {
-    let voters = published.membership.incoming().iter().map(|id| id.0);
-    let voters: Vec<u64> = match step {
-        Step::AddVoter | Step::Promote => voters.collect(),
-        Step::RemoveVoter(removed) => voters.filter(|id| *id != removed).collect(),
+    let stays = |id: u64| match step {
+        Step::AddVoter | Step::Promote => true,
+        Step::RemoveVoter(removed) => id != removed,
     };
-    let has_started = |id: &&u64| published.members.get(id).is_some_and(|of| !of.name.is_empty());
-    let started_len = voters.iter().filter(has_started).count();
+    let members = published.members.iter();
+    let voters: Vec<&MemberAttributes> = members
+        .filter(|(id, _)| stays(**id) && !published.is_learner(**id))
+        .map(|(_, attributes)| attributes)
+        .collect();
+    let started_len = voters.iter().filter(|voter| !voter.name.is_empty()).count();
     if would_be_enough(step, started_len, voters.len()) {
         Ok(())
     } else {
@@ -217,9 +227,10 @@ fn message(id: u64, attributes: &MemberAttributes, is_learner: bool) -> api::Mem
 /// Returns all members, by ID.
 fn messages(published: &Published) -> Vec<api::Member> {
     let members: &BTreeMap<u64, MemberAttributes> = &published.members;
-    let learners = published.membership.learners();
-    let is_learner = |id: u64| learners.contains(&MemberId(id));
-    members.iter().map(|(id, attributes)| message(*id, attributes, is_learner(*id))).collect()
+    members
+        .iter()
+        .map(|(id, attributes)| message(*id, attributes, published.is_learner(*id)))
+        .collect()
 }
 
 #[derive(Clone, Debug)]

@@ -4,12 +4,13 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use mvcc::Revision;
-use raft::MemberId;
 use replica::Published;
 use tokio::sync::Notify;
 use tokio::sync::futures::OwnedNotified;
+use tokio::time::timeout;
 use tokio_stream::Stream;
 use tonic::Status;
 use tonic::metadata::MetadataMap;
@@ -23,6 +24,10 @@ const HAS_LEADER: &str = "hasleader";
 
 /// The version of the client.
 const CLIENT_VERSION: &str = "client-api-version";
+
+/// How long a call waits for a member that does not serve clients yet, beside the time of an election
+/// or two.
+const SERVICE_PATIENCE: Duration = Duration::from_secs(5);
 
 /// So many election timeouts without a leader end the streams of clients that want one.
 const LEADERLESS_MAX: u32 = 3;
@@ -56,13 +61,53 @@ impl Door {
         &self.handle
     }
 
-    /// Lets a call in, and returns what is known at that moment.
+    /// Lets a call in, once this member serves clients, and returns what is known at that moment.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Door::look`], or the member takes too long.
+    pub async fn enter(
+        &self,
+        metadata: &MetadataMap,
+        learner: Learner,
+    ) -> Result<Arc<Published>, Status> {
+        if !self.serves_clients(&self.handle.published()) {
+            self.await_service().await?;
+        }
+        self.look(metadata, learner)
+    }
+
+    /// Tells whether this member serves clients: it has its first image, and, if it was added as a
+    /// voter, it is one. Before, it knows nothing, or not what it should. One that was removed is
+    /// about to end.
+    #[must_use]
+    pub fn serves_clients(&self, published: &Published) -> bool {
+        let member = self.handle.identity().member_id;
+        match published.members.get(&member) {
+            Some(known) => !known.becomes_voter,
+            None => published.removed.contains(&member),
+        }
+    }
+
+    async fn await_service(&self) -> Result<(), Status> {
+        let mut changes = self.handle.changes();
+        let patience = SERVICE_PATIENCE + 2 * self.handle.identity().election_timeout;
+        let serves = async {
+            while !self.serves_clients(&self.handle.published()) {
+                changes.changed().await.map_err(|_| Refusal::Stopped)?;
+            }
+            Ok(())
+        };
+        timeout(patience, serves).await.unwrap_or(Err(Refusal::Timeout)).map_err(Status::from)
+    }
+
+    /// Lets in a call that is about this member itself, which it can answer at all times.
     ///
     /// # Errors
     ///
     /// The member is a learner, or has no leader where one is wanted, or the client's
     /// version is no text.
-    pub fn enter(
+    pub fn look(
         &self,
         metadata: &MetadataMap,
         learner: Learner,
@@ -104,10 +149,10 @@ impl Door {
         }
     }
 
-    /// Tells whether this member has no vote.
+    /// Tells whether this member is a learner.
     #[must_use]
     pub fn is_learner(&self, published: &Published) -> bool {
-        published.membership.learners().contains(&MemberId(self.handle.identity().member_id))
+        published.is_learner(self.handle.identity().member_id)
     }
 
     /// Returns the header of answers that have no revision.

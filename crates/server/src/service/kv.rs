@@ -62,7 +62,7 @@ impl KvService {
     }
 
     async fn read(&self, request: Request<api::RangeRequest>) -> Result<Encoded, Status> {
-        let (published, request) = self.enter_range(request)?;
+        let (published, request) = self.enter_range(request).await?;
         let consistency = Consistency::of(request.serializable);
         let range = convert::range(request)?;
         let published = self.state(published, consistency).await?;
@@ -77,13 +77,13 @@ impl KvService {
         }))
     }
 
-    fn enter_range(
+    async fn enter_range(
         &self,
         request: Request<api::RangeRequest>,
     ) -> Result<(Arc<Published>, api::RangeRequest), Status> {
         let is_served = request.get_ref().serializable;
         let learner = if is_served { Learner::Serves } else { Learner::Refuses };
-        let published = self.door.enter(request.metadata(), learner)?;
+        let published = self.door.enter(request.metadata(), learner).await?;
         Ok((published, request.into_inner()))
     }
 
@@ -115,7 +115,7 @@ impl KvService {
     async fn read_pages(&self, request: Request<api::RangeRequest>) -> Result<PageStream, Status> {
         let metadata = request.metadata().clone();
         // A learner serves no stream but that of an image.
-        let published = self.door.enter(&metadata, Learner::Refuses)?;
+        let published = self.door.enter(&metadata, Learner::Refuses).await?;
         let request = request.into_inner();
         let consistency = Consistency::of(request.serializable);
         let range = convert::range(request)?;
@@ -141,7 +141,7 @@ impl KvService {
     }
 
     async fn put_key(&self, request: Request<api::PutRequest>) -> Result<Encoded, Status> {
-        self.door.enter(request.metadata(), Learner::Refuses)?;
+        self.door.enter(request.metadata(), Learner::Refuses).await?;
         let request = request.into_inner();
         let len = request.encoded_len();
         let put = convert::put(request);
@@ -157,7 +157,7 @@ impl KvService {
         &self,
         request: Request<api::DeleteRangeRequest>,
     ) -> Result<Encoded, Status> {
-        self.door.enter(request.metadata(), Learner::Refuses)?;
+        self.door.enter(request.metadata(), Learner::Refuses).await?;
         let request = request.into_inner();
         let len = request.encoded_len();
         let delete = convert::delete_range(request);
@@ -175,7 +175,7 @@ impl KvService {
 
     async fn transact(&self, request: Request<api::TxnRequest>) -> Result<Encoded, Status> {
         let begun = Instant::now();
-        let published = self.door.enter(request.metadata(), Learner::Refuses)?;
+        let published = self.door.enter(request.metadata(), Learner::Refuses).await?;
         let request = request.into_inner();
         let len = request.encoded_len();
         let consistency = Consistency::of(convert::is_serializable(&request));
@@ -214,7 +214,7 @@ impl KvService {
         &self,
         request: Request<api::CompactionRequest>,
     ) -> Result<Encoded, Status> {
-        self.door.enter(request.metadata(), Learner::Refuses)?;
+        self.door.enter(request.metadata(), Learner::Refuses).await?;
         let api::CompactionRequest { revision, physical } = request.into_inner();
         let done = self.door.handle().propose(Command::Compact { revision }).await;
         let done = done.map_err(refused)?;

@@ -40,7 +40,7 @@ impl LeaseService {
         &self,
         request: Request<api::LeaseGrantRequest>,
     ) -> Result<api::LeaseGrantResponse, Status> {
-        self.door.enter(request.metadata(), Learner::Refuses)?;
+        self.door.enter(request.metadata(), Learner::Refuses).await?;
         let request = request.into_inner();
         let id = if request.id == 0 { drawn_id() } else { request.id };
         let ttl = request.ttl.max(self.ttl_min);
@@ -56,7 +56,7 @@ impl LeaseService {
         &self,
         request: Request<api::LeaseRevokeRequest>,
     ) -> Result<api::LeaseRevokeResponse, Status> {
-        self.door.enter(request.metadata(), Learner::Refuses)?;
+        self.door.enter(request.metadata(), Learner::Refuses).await?;
         let id = request.into_inner().id;
         let done = self.propose(Command::LeaseRevoke { id }).await?;
         let header = Some(self.door.header_of(&done).message());
@@ -73,7 +73,7 @@ impl LeaseService {
         request: Request<Streaming<api::LeaseKeepAliveRequest>>,
     ) -> Result<UntilLeaderLost<KeptAlive>, Status> {
         let metadata = request.metadata().clone();
-        self.door.enter(&metadata, Learner::Refuses)?;
+        self.door.enter(&metadata, Learner::Refuses).await?;
         let method = self.methods.keep_alive.clone();
         let door = self.door.clone();
         let answers = request.into_inner().then(move |request| {
@@ -88,7 +88,7 @@ impl LeaseService {
         &self,
         request: Request<api::LeaseTimeToLiveRequest>,
     ) -> Result<api::LeaseTimeToLiveResponse, Status> {
-        self.door.enter(request.metadata(), Learner::Refuses)?;
+        self.door.enter(request.metadata(), Learner::Refuses).await?;
         let api::LeaseTimeToLiveRequest { id, keys } = request.into_inner();
         let life = self.door.handle().lease_time_to_live(id).await.map_err(refused)?;
         let published = self.door.handle().published();
@@ -109,7 +109,7 @@ impl LeaseService {
         &self,
         request: Request<api::LeaseLeasesRequest>,
     ) -> Result<api::LeaseLeasesResponse, Status> {
-        let published = self.door.enter(request.metadata(), Learner::Refuses)?;
+        let published = self.door.enter(request.metadata(), Learner::Refuses).await?;
         let header = Some(self.door.header(&published).message());
         let ids = self.door.handle().leases().await.map_err(refused)?;
         let leases = ids.into_iter().map(|id| api::LeaseStatus { id }).collect();

@@ -47,7 +47,7 @@ impl MaintenanceService {
         &self,
         request: Request<api::AlarmRequest>,
     ) -> Result<api::AlarmResponse, Status> {
-        self.door.enter(request.metadata(), Learner::Refuses)?;
+        self.door.enter(request.metadata(), Learner::Refuses).await?;
         let api::AlarmRequest { action, member_id: member, alarm } = request.into_inner();
         let kind = convert::alarm_kind(alarm)?;
         let action = match Action::try_from(action) {
@@ -91,7 +91,7 @@ impl MaintenanceService {
         &self,
         request: &Request<api::StatusRequest>,
     ) -> Result<api::StatusResponse, Status> {
-        let published = self.door.enter(request.metadata(), Learner::Serves)?;
+        let published = self.door.look(request.metadata(), Learner::Serves)?;
         let handle = self.door.handle();
         let status = handle.status();
         // Nothing is ever allocated and unused, and only what is live counts against the quota.
@@ -121,11 +121,11 @@ impl MaintenanceService {
         })
     }
 
-    fn hash_everything(
+    async fn hash_everything(
         &self,
-        request: &Request<api::HashRequest>,
+        request: Request<api::HashRequest>,
     ) -> Result<api::HashResponse, Status> {
-        let published = self.door.enter(request.metadata(), Learner::Refuses)?;
+        let published = self.door.enter(request.metadata(), Learner::Refuses).await?;
         let header = Some(self.door.header(&published).message());
         Ok(api::HashResponse { header, hash: folded(published.view.digest()) })
     }
@@ -134,7 +134,7 @@ impl MaintenanceService {
         &self,
         request: Request<api::HashKvRequest>,
     ) -> Result<api::HashKvResponse, Status> {
-        let published = self.door.enter(request.metadata(), Learner::Refuses)?;
+        let published = self.door.enter(request.metadata(), Learner::Refuses).await?;
         let header = Some(self.door.header(&published).message());
         let revision = request.into_inner().revision;
         // It looks at everything, and others wait for this thread.
@@ -153,11 +153,11 @@ impl MaintenanceService {
 
     // === What the member is told to do ===
 
-    fn start_defragmenting(
+    async fn start_defragmenting(
         &self,
-        request: &Request<api::DefragmentRequest>,
+        request: Request<api::DefragmentRequest>,
     ) -> Result<api::DefragmentResponse, Status> {
-        self.door.enter(request.metadata(), Learner::Refuses)?;
+        self.door.enter(request.metadata(), Learner::Refuses).await?;
         // Nothing is ever fragmented: memory is given back as history is compacted, and the files
         // of the log and the checkpoints are written anew all the time. etcd gives no header.
         Ok(api::DefragmentResponse { header: None })
@@ -167,7 +167,7 @@ impl MaintenanceService {
         &self,
         request: Request<api::MoveLeaderRequest>,
     ) -> Result<api::MoveLeaderResponse, Status> {
-        let published = self.door.enter(request.metadata(), Learner::Refuses)?;
+        let published = self.door.enter(request.metadata(), Learner::Refuses).await?;
         let heir = MemberId(request.into_inner().target_id);
         if published.leader != Some(MemberId(self.door.handle().identity().member_id)) {
             return Err(Refusal::NotLeader.into());
@@ -259,14 +259,14 @@ impl Maintenance for MaintenanceService {
         &self,
         request: Request<api::DefragmentRequest>,
     ) -> Result<Response<api::DefragmentResponse>, Status> {
-        self.methods.defragment.answer(async { self.start_defragmenting(&request) }).await
+        self.methods.defragment.answer(self.start_defragmenting(request)).await
     }
 
     async fn hash(
         &self,
         request: Request<api::HashRequest>,
     ) -> Result<Response<api::HashResponse>, Status> {
-        self.methods.hash.answer(async { self.hash_everything(&request) }).await
+        self.methods.hash.answer(self.hash_everything(request)).await
     }
 
     async fn hash_kv(

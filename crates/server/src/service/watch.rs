@@ -102,7 +102,7 @@ impl WatchService {
         &self,
         request: Request<Streaming<WatchRequest>>,
     ) -> Result<UntilLeaderLost<Answers>, Status> {
-        self.door.enter(request.metadata(), Learner::Refuses)?;
+        self.door.enter(request.metadata(), Learner::Refuses).await?;
         let (metadata, _, requests) = request.into_parts();
         let answers = Answers::open(&self.shard, requests, self.method.clone())?;
         Ok(self.door.until_leader_lost(&metadata, answers))

@@ -55,7 +55,7 @@ impl MaintenanceService {
         &self,
         request: Request<api::DowngradeRequest>,
     ) -> Result<api::DowngradeResponse, Status> {
-        self.door.enter(request.metadata(), Learner::Refuses)?;
+        self.door.enter(request.metadata(), Learner::Refuses).await?;
         let api::DowngradeRequest { action, version } = request.into_inner();
         let version = match Action::try_from(action) {
             Ok(Action::Validate) => self.validate(&version).await?.0,

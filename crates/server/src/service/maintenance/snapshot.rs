@@ -40,7 +40,7 @@ impl MaintenanceService {
         &self,
         request: Request<api::SnapshotRequest>,
     ) -> Result<UntilLeaderLost<Parts>, Status> {
-        let published = self.door.enter(request.metadata(), Learner::Serves)?;
+        let published = self.door.enter(request.metadata(), Learner::Serves).await?;
         let version = storage_version(&published);
         let image = self.door.handle().image().await.map_err(refused)?;
         let (sender, parts) = mpsc::channel(PARTS_WAITING_MAX);

@@ -45,6 +45,31 @@ async fn learner_is_added_and_removed_for_ever() {
 }
 
 #[tokio::test]
+async fn voter_that_never_starts_harms_nobody() {
+    let (_member, mut clients) = Clients::alone().await;
+    let answer = clients.cluster.member_add(add(&[2], false)).await.unwrap().into_inner();
+    let added = answer.member.unwrap();
+    assert_eq!((added.name.as_str(), added.is_learner), ("", false));
+    assert!(list(&mut clients).await.contains(&added), "it is listed as another");
+    let put = api::PutRequest { key: b"a".to_vec().into(), ..Default::default() };
+    clients.kv.put(put).await.unwrap();
+
+    // It counts as a voter that has not started, and does not count as a learner.
+    let third = clients.cluster.member_add(add(&[3], false)).await;
+    assert_refused(third, Refusal::NotEnoughStarted);
+    let promote = api::MemberPromoteRequest { id: added.id };
+    assert_refused(clients.cluster.member_promote(promote).await, Refusal::MemberNotLearner);
+    let learner = clients.cluster.member_add(add(&[4], true)).await.unwrap().into_inner();
+    let listed = list(&mut clients).await;
+    assert_eq!(listed.iter().filter(|member| member.is_learner).count(), 1);
+
+    for id in [added.id, learner.member.unwrap().id] {
+        clients.cluster.member_remove(api::MemberRemoveRequest { id }).await.unwrap();
+    }
+    assert_eq!(list(&mut clients).await.len(), 1);
+}
+
+#[tokio::test]
 async fn last_voter_stays_and_votes_already() {
     let (_member, mut clients) = Clients::alone().await;
     let remove = api::MemberRemoveRequest { id: MEMBER };
