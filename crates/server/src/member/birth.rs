@@ -6,7 +6,7 @@
 //!   join       the same, but ask for ever, until I am admitted, or told to found
 //! ```
 //!
-//! Invariant: an ID is held once. A member whose data was lost may have voted or acknowledged under
+//! An ID is held once. A member whose data was lost may have voted or acknowledged under
 //! its old ID; it never starts under it again, as far as anybody who can be asked knows. To join, the
 //! cluster must have written down that the ID is held before the first byte is stored here; if that
 //! succeeds and the answer is lost, the ID is wasted, and the member is removed and added again.
