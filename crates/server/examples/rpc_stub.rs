@@ -12,8 +12,8 @@
 //! benchmark --endpoints=127.0.0.1:21000 --conns=10 --clients=100 range foo --total=200000
 //! ```
 //!
-//! When it is asked with `SIGUSR1`, and at the end with `SIGTERM`, it prints the calls since the last
-//! time, and the CPU time that it took for each.
+//! When it is asked with `SIGUSR1`, and at the end with `SIGTERM`, it prints the calls since the
+//! last time, and the CPU time that it took for each.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

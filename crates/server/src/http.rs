@@ -57,8 +57,8 @@ pub trait Health: Send + Sync + 'static {
     /// Tells whether the member only receives.
     fn is_learner(&self) -> bool;
 
-    /// Reads a key, whichever, and tells why it could not. Nobody waits for the answer longer than the
-    /// time limit of the pages.
+    /// Reads a key, whichever, and tells why it could not. Nobody waits for the answer longer than
+    /// the time limit of the pages.
     fn read(&self, consistency: Consistency) -> ReadFuture;
 
     /// What runs here.

@@ -6,8 +6,8 @@
 //!            looked at again, at most once a second
 //! ```
 //!
-//! There is one [`TlsFactory`] per process, and every listener's configuration comes from it, so that
-//! no port forgets a rule that another keeps: a list of revoked certificates, say.
+//! There is one [`TlsFactory`] per process, and every listener's configuration comes from it, so
+//! that no port forgets a rule that another keeps: a list of revoked certificates, say.
 //!
 //! # Rules
 //!
@@ -15,8 +15,8 @@
 //!   so does etcd.
 //! - A revocation list revokes by serial number, and goes on to do so when it has expired: a list
 //!   that nobody renewed is no pardon.
-//! - Of `--peer-cert-allowed-cn` and `-hostname`, one entry must fit. They hold for members that call
-//!   us and for members that we call.
+//! - Of `--peer-cert-allowed-cn` and `-hostname`, one entry must fit. They hold for members that
+//!   call us and for members that we call.
 //! - Files are read again when they change. If they cannot be used then, that is logged, and what
 //!   was there before goes on; only at the start it is an error.
 //! - Certificates that we make ourselves (`--auto-tls`, `--peer-auto-tls`) prove nothing: whoever
@@ -31,7 +31,7 @@
 //!   the right ones, and an address proves little. Names are compared with the lists above.
 //! - *P-521 keys*, which `ring` does not sign with, and which etcd's own `--auto-tls` makes.
 //!
-//! References: etcd's `client/pkg/transport/listener.go` and `tlsutil` at 3.7; RFC 5280 (§5, lists).
+//! References: etcd's `client/pkg/transport/listener.go` and `tlsutil` at 3.7; RFC 5280 §5.
 
 #[cfg(test)]
 pub(crate) mod authority;

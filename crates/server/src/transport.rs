@@ -36,8 +36,8 @@
 //!
 //! - *Refusing clients that ping too often.* hyper answers pings before we see them. Each costs a
 //!   client as much as us.
-//! - *An HTTP/2 of our own for unary calls.* It would save about half of what is left, for thousands
-//!   of lines that parse what strangers send.
+//! - *An HTTP/2 of our own for unary calls.* It would save about half of what is left, for
+//!   thousands of lines that parse what strangers send.
 //!
 //! References: RFC 9113 (HTTP/2), gRPC over HTTP/2, etcd's `embed/serve.go` at 3.7 for what shares
 //! an address.

@@ -100,8 +100,8 @@ pub enum TlsError {
     },
     /// No version of TLS is left.
     #[error(
-        "no version of TLS is left: --tls-min-version is {min:?}, --tls-max-version is {max:?}, and \
-         --cipher-suites must hold a suite of a version between them"
+        "no version of TLS is left: --tls-min-version is {min:?}, --tls-max-version is {max:?}, \
+         and --cipher-suites must hold a suite of a version between them"
     )]
     NoVersion {
         /// The oldest that is allowed.

@@ -36,8 +36,8 @@ struct Seen {
     complaint: Option<String>,
 }
 
-/// What changes when a file does: by writing into it, by putting another in its place, or by turning
-/// a link, as Kubernetes does with secrets.
+/// What changes when a file does: by writing into it, by putting another in its place, or by
+/// turning a link, as Kubernetes does with secrets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Stamp {
     device: u64,

@@ -28,8 +28,8 @@ use crate::http::Pages;
 use crate::tls::{Identity, ServerTls};
 
 /// Calls that a client may cancel before they were looked at. A client that opens and cancels one
-/// stream per call, as etcd's benchmark of leases does, comes to some hundreds in one turn; one that
-/// wants us to work for nothing would go on and on (CVE-2023-44487).
+/// stream per call, as etcd's benchmark of leases does, comes to some hundreds in one turn; one
+/// that wants us to work for nothing would go on and on (CVE-2023-44487).
 const PENDING_RESETS_MAX: usize = 4096;
 
 /// Streams that we may have to reset for the errors of a client before it is sent away.

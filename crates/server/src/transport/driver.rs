@@ -18,8 +18,8 @@ pub(super) trait Closable: Future<Output = Result<(), hyper::Error>> {
 
 /// Drives a connection to its end.
 ///
-/// Invariant: each turn ends with a pump, so that nothing that hyper has written waits for another
-/// reason to wake up.
+/// Each turn ends with a pump, so that nothing that hyper has written waits for another reason to
+/// wake up.
 pub(super) struct Driver<C, S, Q> {
     connection: Pin<Box<C>>,
     pump: Pump<S>,

@@ -139,8 +139,8 @@ pub enum BindError {
     },
     /// The process may not listen there.
     #[error(
-        "cannot listen on {place}: permission denied; ports below 1024 and other users' directories \
-         need privileges, so choose another, or run with them"
+        "cannot listen on {place}: permission denied; ports below 1024 and other users' \
+         directories need privileges, so choose another, or run with them"
     )]
     Denied {
         /// The address.
@@ -296,8 +296,8 @@ fn refused(place: &Place, address: Option<SocketAddr>, source: io::Error) -> Bin
 }
 
 impl Listener {
-    /// The address that was got, with the port if any was asked for; `None` for a socket in the file
-    /// system.
+    /// The address that was got, with the port if any was asked for; `None` for a socket in the
+    /// file system.
     #[must_use]
     pub fn address(&self) -> Option<SocketAddr> {
         match &self.socket {

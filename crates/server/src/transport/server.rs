@@ -28,7 +28,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 pub struct Options {
     /// Calls that a client may have under way on one connection.
     pub concurrent_streams_max: u32,
-    /// A connection on which nothing came for this long is asked whether it lives. `None` for never.
+    /// A connection on which nothing came for this long is asked whether it lives; `None` for
+    /// never.
     pub keepalive_interval: Option<Duration>,
     /// And is given up if it does not answer within this.
     pub keepalive_timeout: Duration,
@@ -184,7 +185,7 @@ impl Acceptor {
         if let Some(max) = self.connections_max
             && max <= self.shards.seated_len()
         {
-            warn!(%remote, connections_max = max, "connection refused: there are as many as may be");
+            warn!(%remote, connections_max = max, "connection refused: there is no room for more");
             return Ok(());
         }
         let (id, seat) = self.shards.seat();
