@@ -8,4 +8,5 @@ mod conformance;
 mod differential;
 
 mod draw;
+mod process;
 mod watchers;
