@@ -53,6 +53,7 @@ use crate::convert::Header;
 use convoy::{Convoy, ConvoyId};
 use progress::Progress;
 
+use stream::Last;
 pub(super) use stream::Stream;
 
 /// The number of a watch that does not exist, and of all watches of a stream.
@@ -102,6 +103,8 @@ pub(super) struct Limits {
     pub(super) divide_at: usize,
     /// A stream whose queue takes so many bytes is given no more events.
     pub(super) queue_bytes_max: usize,
+    /// Events are added to an answer that waits to be sent as long as it has no more bytes than this.
+    pub(super) answer_bytes_max: usize,
     /// What of the log is looked at together.
     pub(super) slice: EventLimits,
     /// A turn ends after so many changes that were looked at and messages that were queued.
@@ -123,6 +126,8 @@ pub(super) struct Watcher {
     start: Revision,
     place: Place,
     progress: Progress,
+    /// Where its last events are queued.
+    last: Last,
 }
 
 /// Where a watcher is.
@@ -176,7 +181,8 @@ impl Limits {
     pub(super) fn new(divide_at: usize) -> Limits {
         Limits {
             divide_at,
-            queue_bytes_max: 1 << 20,
+            queue_bytes_max: 256 << 10,
+            answer_bytes_max: 128 << 10,
             slice: EventLimits { events_max: 256, bytes_max: 128 << 10, changes_max: 256 },
             turn_steps: 2048,
             convoys_max: 8,
@@ -267,6 +273,7 @@ impl Hub {
             start,
             place: Place::Parked(cursor),
             progress: Progress::of(request),
+            last: Last::default(),
         });
         self.streams[stream].add(id, watcher);
         self.notify(stream, id, Notice::Created, now);
@@ -366,7 +373,6 @@ impl Hub {
             stream.is_ready = true;
             self.ready.push(key);
         }
-        self.events_pending += outgoing.events_len();
         stream.push(outgoing);
     }
 

@@ -8,9 +8,15 @@
 //! ```
 //!
 //! Protobuf lets fields come in any order. So what differs between watchers comes last, and before
-//! it the same bytes are copied for all of them.
+//! it the same bytes are copied for all of them. And events that follow while an answer waits to be
+//! sent are put behind it, so that a client which is slow gets few answers, and large ones:
+//!
+//! ```text
+//!                 11 events …  11 events …  1 header   11 events …             2 watch_id
+//!                 └── earlier, of which the header was cut ─┘ └ the latest ┘
+//! ```
 
-use bytes::{BufMut, Bytes};
+use bytes::{Buf, BufMut, Bytes};
 use etcd_api::Encode;
 use mvcc::{Kind, Revision, Version};
 
@@ -35,14 +41,18 @@ const OWN_FIELDS_BYTES: usize = 11 + 2;
 const OVERHEAD_BYTES: usize = 64;
 
 /// One answer to one watcher.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct Outgoing {
-    /// Everything but the watch's number.
-    shared: Bytes,
+    /// Events of which the header was cut, because later ones follow.
+    earlier: Vec<Bytes>,
+    /// Everything else but the watch's number.
+    latest: Bytes,
+    /// How much of `latest` is cut if more follow. Zero if none may.
+    header_len: usize,
     /// The watch's number.
     watch_id: i64,
     /// How many events there are in it.
-    events_len: u32,
+    events_len: usize,
 }
 
 /// What a watcher is told beside events.
@@ -73,7 +83,9 @@ pub(super) struct Shown<'v> {
 #[derive(Clone, Debug)]
 pub(super) struct Message {
     bytes: Bytes,
-    events_len: u32,
+    /// As in [`Outgoing`].
+    header_len: usize,
+    events_len: usize,
 }
 
 impl Outgoing {
@@ -97,33 +109,51 @@ impl Outgoing {
         if !reason.is_empty() {
             wire::put_bytes(&mut bytes, CANCEL_REASON, reason.as_bytes());
         }
-        Outgoing { shared: bytes.into(), watch_id, events_len: 0 }
+        let latest = bytes.into();
+        Outgoing { earlier: Vec::new(), latest, header_len: 0, watch_id, events_len: 0 }
     }
 
     /// Sends events to a watcher.
     pub(super) fn events(watch_id: i64, message: &Message) -> Outgoing {
-        Outgoing { shared: message.bytes.clone(), watch_id, events_len: message.events_len }
+        let Message { bytes, header_len, events_len } = message.clone();
+        Outgoing { earlier: Vec::new(), latest: bytes, header_len, watch_id, events_len }
+    }
+
+    /// Adds later events, if the answer then still has no more than `bytes_max`.
+    pub(super) fn add(&mut self, later: &Message, bytes_max: usize) -> bool {
+        let may_follow = 0 < self.header_len && 0 < later.header_len;
+        if !may_follow || bytes_max < self.encoded_len() + later.bytes.len() {
+            return false;
+        }
+        self.latest.advance(self.header_len);
+        self.earlier.push(std::mem::replace(&mut self.latest, later.bytes.clone()));
+        self.header_len = later.header_len;
+        self.events_len += later.events_len;
+        true
     }
 
     /// How many events there are in it.
     pub(super) fn events_len(&self) -> usize {
-        self.events_len as usize
+        self.events_len
     }
 
-    /// What it takes in memory, beside `last`, which is kept already.
-    pub(super) fn memory_bytes(&self, last: Option<&Outgoing>) -> usize {
-        let is_shared = last.is_some_and(|last| last.shared.as_ptr() == self.shared.as_ptr());
-        OVERHEAD_BYTES + if is_shared { 0 } else { self.shared.len() }
+    /// What it counts in a queue: what is sent, and what it takes to keep it until then.
+    pub(super) fn weight(&self) -> usize {
+        OVERHEAD_BYTES + self.latest.len()
     }
 }
 
 impl Encode for Outgoing {
     fn encoded_len(&self) -> usize {
-        self.shared.len() + wire::number_len(self.watch_id.cast_unsigned())
+        let earlier: usize = self.earlier.iter().map(Bytes::len).sum();
+        earlier + self.latest.len() + wire::number_len(self.watch_id.cast_unsigned())
     }
 
     fn encode(&self, buffer: &mut dyn BufMut) {
-        buffer.put_slice(&self.shared);
+        for bytes in &self.earlier {
+            buffer.put_slice(bytes);
+        }
+        buffer.put_slice(&self.latest);
         wire::put_number(buffer, WATCH_ID, self.watch_id.cast_unsigned());
     }
 }
@@ -150,10 +180,20 @@ pub(super) fn messages(
         messages.push(Message::new(header, part, !behind.is_empty()));
         rest = behind;
     }
+    if let [_, _, ..] = &mut *messages {
+        for message in &mut messages {
+            message.header_len = 0;
+        }
+    }
     messages
 }
 
 impl Message {
+    /// How many events there are in it.
+    pub(super) fn events_len(&self) -> usize {
+        self.events_len
+    }
+
     fn new(header: Header, events: &[Shown<'_>], more_follows: bool) -> Message {
         let lens = events.iter().map(|event| wire::field_len(event.encoded_len()));
         let len = header.field_len() + 2 * usize::from(more_follows) + lens.sum::<usize>();
@@ -165,8 +205,7 @@ impl Message {
             event.encode(&mut bytes);
         }
         assert!(bytes.len() == len, "a message of {} bytes was to have {len}", bytes.len());
-        let events_len = u32::try_from(events.len()).expect("a message has fewer than 2^32 events");
-        Message { bytes: bytes.into(), events_len }
+        Message { bytes: bytes.into(), header_len: header.field_len(), events_len: events.len() }
     }
 }
 
@@ -228,6 +267,31 @@ mod tests {
     }
 
     #[test]
+    fn answer_that_waits_takes_later_events_and_their_header() {
+        let mut store = Store::new();
+        let mut outgoing = None;
+        for number in 1..=3 {
+            let mut transaction = store.write();
+            transaction.put(b"k", &[b'0', number], None);
+            let version = &transaction.commit().events[0];
+            let header = HEADER.at(version.mod_revision());
+            let message = messages(header, &[Shown { version, previous: None }], None).remove(0);
+            let Some(waiting) = &mut outgoing else {
+                outgoing = Some(Outgoing::events(5, &message));
+                continue;
+            };
+            assert!(!waiting.add(&message, waiting.encoded_len()), "there was no room");
+            assert!(waiting.add(&message, 1_000), "there was room");
+        }
+        let outgoing = outgoing.unwrap();
+        let response = decoded(&outgoing);
+        assert_eq!((response.watch_id, outgoing.events_len()), (5, 3));
+        assert_eq!(response.header, Some(HEADER.at(Revision(4)).message()));
+        let values = response.events.iter().map(|event| event.kv.as_ref().unwrap().value[1]);
+        assert_eq!(values.collect::<Vec<_>>(), [1, 2, 3]);
+    }
+
+    #[test]
     fn events_are_divided_below_the_limit_and_only_the_last_part_says_that_it_is() {
         let mut store = Store::new();
         let mut transaction = store.write();
@@ -244,6 +308,8 @@ mod tests {
             let messages = messages(HEADER, &shown, divide_at);
             assert_eq!(messages.len(), parts, "divided at {divide_at:?}");
             let mut seen = Vec::new();
+            let mut first = Outgoing::events(7, &messages[0]);
+            assert_eq!(first.add(&messages[0], 100_000), parts == 1, "added to a part");
             for (number, message) in (1..).zip(&messages) {
                 let outgoing = Outgoing::events(7, message);
                 let response = decoded(&outgoing);

@@ -134,9 +134,9 @@ impl Hub {
             }
             watcher.progress.on_event();
             for message in &messages {
-                let outgoing = Outgoing::events(watcher.id, message);
-                self.events_pending += outgoing.events_len();
-                stream.push(outgoing);
+                let bytes_max = self.limits.answer_bytes_max;
+                stream.push_events(watcher.id, message, bytes_max, &mut watcher.last);
+                self.events_pending += message.events_len();
             }
             if !stream.is_ready {
                 stream.is_ready = true;

@@ -4,8 +4,15 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use super::super::arena::Key;
-use super::super::outgoing::Outgoing;
+use super::super::outgoing::{Message, Outgoing};
 use super::Watcher;
+
+/// Where the last events for a watcher are in the queue of its stream, if they are.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Last {
+    epoch: u64,
+    at: usize,
+}
 
 /// One stream of a client.
 #[derive(Debug)]
@@ -15,6 +22,8 @@ pub(in super::super) struct Stream {
     queue_bytes: usize,
     /// How many events are in the queue.
     events_len: usize,
+    /// Counts the times after which nothing is added to an answer from before.
+    epoch: u64,
     /// By number, all watches; `None` for one that was compacted away, and that the client has not
     /// closed.
     watches: BTreeMap<i64, Option<Key<Watcher>>>,
@@ -38,6 +47,7 @@ impl Stream {
             queue: VecDeque::new(),
             queue_bytes: 0,
             events_len: 0,
+            epoch: 1,
             watches: BTreeMap::new(),
             next_id: 0,
             parked: BTreeSet::new(),
@@ -98,15 +108,36 @@ impl Stream {
         self.queue_bytes
     }
 
+    /// Queues an answer without events. Events that follow will come behind it.
     pub(super) fn push(&mut self, outgoing: Outgoing) {
-        self.queue_bytes += outgoing.memory_bytes(self.queue.back());
+        self.epoch += 1;
+        self.queue_bytes += outgoing.weight();
+        self.queue.push_back(outgoing);
+    }
+
+    /// Queues events, behind the last ones of the same watcher if that makes an answer of no more
+    /// than `bytes_max`.
+    pub(super) fn push_events(
+        &mut self,
+        id: i64,
+        message: &Message,
+        bytes_max: usize,
+        last: &mut Last,
+    ) {
+        let outgoing = Outgoing::events(id, message);
+        self.queue_bytes += outgoing.weight();
         self.events_len += outgoing.events_len();
+        if last.epoch == self.epoch && self.queue[last.at].add(message, bytes_max) {
+            return;
+        }
+        *last = Last { epoch: self.epoch, at: self.queue.len() };
         self.queue.push_back(outgoing);
     }
 
     pub(super) fn take(&mut self, into: &mut VecDeque<Outgoing>) {
         assert!(into.is_empty(), "{} messages were taken and not sent", into.len());
         std::mem::swap(&mut self.queue, into);
+        self.epoch += 1;
         self.queue_bytes = 0;
         self.events_len = 0;
     }

@@ -96,6 +96,7 @@ impl World {
         let changes = dice.pick(&[1, 3, 256]);
         let limits = Limits {
             divide_at: dice.pick(&[100, 400, 1 << 20]),
+            answer_bytes_max: dice.pick(&[0, 500, 1 << 17]),
             queue_bytes_max: dice.pick(&[1, 300, 3_000, 1 << 20]),
             slice: EventLimits {
                 events_max: changes,
