@@ -91,13 +91,8 @@ impl Pair {
             let (mut left, mut right) = (Side::new(&left)?, Side::new(&right)?);
             for (at, op) in ops.iter().enumerate() {
                 let (left, right) = tokio::join!(left.execute(op), right.execute(op));
-                let is_gone = left.ends_with(": transport error");
                 if let Some(difference) = difference(at, Some(op), left, right) {
                     return Ok(Some(difference));
-                }
-                if is_gone {
-                    // It ended as it is known to; there is nothing left to compare with.
-                    return Ok(None);
                 }
             }
             let (left, right) = tokio::join!(left.finish(), right.finish());

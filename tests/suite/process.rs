@@ -9,9 +9,13 @@ use std::future::Future;
 use anyhow::{Context, Result, ensure};
 use tests::{Cluster, Options, Server};
 
+mod clock;
 mod crashes;
+mod disk;
 mod history;
+mod leases;
 mod observer;
+mod partitions;
 mod workload;
 
 use history::Change;

@@ -21,6 +21,8 @@ const ANSWER_MAX: Duration = Duration::from_secs(2);
 const REST: Duration = Duration::from_millis(10);
 /// How long the cluster may take until it acknowledges again.
 const SILENCE_MAX: Duration = Duration::from_secs(20);
+/// How many bytes a large value has.
+const LARGE: usize = 500_000;
 /// How many keys there are.
 const KEYS: u64 = 5;
 
@@ -45,6 +47,8 @@ struct Writer {
     members: Vec<Client>,
     /// Which member it asks; after an error, the next.
     at: usize,
+    /// How many bytes follow what makes a value unique.
+    padding: usize,
     random: Random,
     epoch: Instant,
     shared: Arc<Shared>,
@@ -56,29 +60,29 @@ impl Workload {
         let epoch = Instant::now();
         let mut workload = Workload { shared: Arc::default(), clients: JoinSet::new(), epoch };
         for number in 0..clients {
-            workload.add(number, urls)?;
+            workload.add(number, urls, 0)?;
         }
         Ok(workload)
     }
 
-    /// Starts one more client, whose number nobody else has.
-    pub(crate) fn add(&mut self, number: u64, urls: &[String]) -> Result<()> {
+    /// Starts one more client, whose number nobody else has, and whose values are large.
+    pub(crate) fn add_large(&mut self, number: u64, urls: &[String]) -> Result<()> {
+        self.add(number, urls, LARGE)
+    }
+
+    fn add(&mut self, number: u64, urls: &[String], padding: usize) -> Result<()> {
         let members = urls.iter().map(|url| Client::new(url)).collect::<Result<Vec<_>>>()?;
         let writer = Writer {
             number,
             at: usize::try_from(number)? % members.len(),
             members,
+            padding,
             random: Random::new(number),
             epoch: self.epoch,
             shared: Arc::clone(&self.shared),
         };
         self.clients.spawn(writer.run());
         Ok(())
-    }
-
-    /// Returns how long the clients have been at work.
-    pub(crate) fn now(&self) -> Duration {
-        self.epoch.elapsed()
     }
 
     /// Returns how many writes were acknowledged.
@@ -114,7 +118,7 @@ impl Writer {
         while !self.shared.is_over.load(Ordering::Relaxed) {
             sequence += 1;
             let key = format!("work/{}", self.random.below(KEYS));
-            let value = format!("{}-{sequence}", self.number);
+            let value = format!("{}-{sequence}{:2$}", self.number, "", self.padding);
             let choice = self.random.weighted(&[50, 20, 30]);
             let began = self.epoch.elapsed();
             let did = match choice {
