@@ -118,7 +118,8 @@ impl Writer {
         while !self.shared.is_over.load(Ordering::Relaxed) {
             sequence += 1;
             let key = format!("work/{}", self.random.below(KEYS));
-            let value = format!("{}-{sequence}{:2$}", self.number, "", self.padding);
+            let mut value = format!("{}-{sequence}", self.number);
+            value.push_str(&" ".repeat(self.padding));
             let choice = self.random.weighted(&[50, 20, 30]);
             let began = self.epoch.elapsed();
             let did = match choice {
