@@ -4,22 +4,26 @@
 //! §6.1). It is built as the server is, and asked by `h2load` (nghttp2) or etcd's `benchmark`:
 //!
 //! ```sh
-//! cargo run --release -p server --example rpc_stub -- 127.0.0.1:21000
+//! URL=http://127.0.0.1:21000
+//! cargo run --release -p server --example rpc_stub -- \
+//!     --listen-client-urls=$URL --advertise-client-urls=$URL
 //! # One length-prefixed request: five bytes of prefix, then a RangeRequest.
 //! printf '\0\0\0\0\42\12\40%032d' 0 >range.bin
 //! h2load -n 1000000 -c 10 -m 10 -t 1 -d range.bin -H 'content-type: application/grpc' \
-//!     -H 'te: trailers' http://127.0.0.1:21000/etcdserverpb.KV/Range
-//! benchmark --endpoints=127.0.0.1:21000 --conns=10 --clients=100 range foo --total=200000
+//!     -H 'te: trailers' $URL/etcdserverpb.KV/Range
+//! benchmark --endpoints=$URL --conns=10 --clients=100 range foo --total=200000
 //! ```
 //!
+//! It takes the server's flags, of which it keeps those about addresses for clients, and TLS.
 //! When it is asked with `SIGUSR1`, and at the end with `SIGTERM`, it prints the calls since the
 //! last time, and the CPU time that it took for each.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail};
 use etcd_api::Encoded;
 use etcd_api::etcdserverpb::kv_server::{Kv, KvServer};
 use etcd_api::etcdserverpb::{
@@ -27,12 +31,12 @@ use etcd_api::etcdserverpb::{
     ResponseHeader, TxnRequest,
 };
 use etcd_api::mvccpb::KeyValue;
+use server::config::{self, Config, Loaded};
 use server::http::{
     Alarm, Check, CheckResult, Consistency, Health, Pages, Probe, ReadFuture, Versions,
 };
-use server::transport::{
-    self, Listen, Options, Place, Plan, Routes, Security, Serves, Shards, Sharing,
-};
+use server::tls::TlsFactory;
+use server::transport::{self, Listen, Options, Plan, Routes, Serves, Shards, Sharing};
 use tokio::signal::unix::{SignalKind, signal};
 use tonic::{Request, Response, Status};
 
@@ -144,20 +148,21 @@ fn report(last: &mut (u64, Duration)) -> Result<()> {
     Ok(())
 }
 
-async fn run(place: Place) -> Result<()> {
-    let wish =
-        Listen { place, security: Security::Plain, serves: Serves::All, sharing: Sharing::Alone };
-    let listeners = transport::bind(&[wish]).await?;
+async fn run(config: Config) -> Result<()> {
+    let urls = &config.urls.listen_client;
+    let wishes: Vec<Listen> =
+        urls.iter().map(|url| Listen::at(url, Serves::All, Sharing::Alone)).collect();
+    let listeners = transport::bind(&wishes).await?;
     let pages = Arc::new(Pages::new(Arc::new(Stub), Duration::from_secs(5)));
     let server = transport::serve(Plan {
         listeners,
         shards: Arc::new(Shards::here()),
         routes: &|_| Routes::new().add_service(KvServer::new(Stub)),
         pages,
-        tls: None,
+        tls: TlsFactory::new(&config)?.client_server(),
         options: Options::default(),
     });
-    println!("listening on {:?}", server.addresses()[0].address);
+    println!("listening on {:?}", server.addresses());
     let mut last = (0, cpu_time()?);
     let mut ask = signal(SignalKind::user_defined1())?;
     let mut end = signal(SignalKind::terminate())?;
@@ -175,8 +180,8 @@ async fn run(place: Place) -> Result<()> {
 
 fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    ensure!(arguments.len() == 1, "wants one address, such as 127.0.0.1:21000");
-    let (host, port) = arguments[0].rsplit_once(':').context("the address has no port")?;
-    let place = Place::Tcp { host: host.to_owned(), port: port.parse()? };
-    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(run(place))
+    let Loaded::Member(config, _) = config::load(&arguments, &BTreeMap::new())? else {
+        bail!("wants the addresses to listen on, such as --listen-client-urls=http://127.0.0.1:1");
+    };
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(run(*config))
 }

@@ -9,6 +9,7 @@ use tokio::net::{TcpListener, TcpSocket, UnixListener, lookup_host};
 
 use super::peer::Remote;
 use super::socket::Socket;
+use crate::config::Url;
 
 /// Connections that the kernel keeps for us until we accept them.
 const BACKLOG_LEN: u32 = 4096;
@@ -186,6 +187,19 @@ impl fmt::Display for Serves {
             Serves::Calls => "clients of gRPC only",
             Serves::Pages => "pages of HTTP only",
         })
+    }
+}
+
+impl Listen {
+    /// The wish that an address expresses.
+    #[must_use]
+    pub fn at(url: &Url, serves: Serves, sharing: Sharing) -> Listen {
+        let place = match url.socket_path() {
+            Some(path) => Place::Unix { path },
+            None => Place::Tcp { host: url.host().to_owned(), port: url.port() },
+        };
+        let security = if url.scheme().is_tls() { Security::Tls } else { Security::Plain };
+        Listen { place, security, serves, sharing }
     }
 }
 
