@@ -24,7 +24,7 @@
 //!   messages one after another; a frame costs a small part of what a gRPC message costs, and its
 //!   format is one page.
 //! - **A connection that breaks is news.** The kernel closes the connections of a process that
-//!   dies. So followers need not wait for the election timeout: see [`accept`].
+//!   dies. So followers need not wait for the election timeout: see the module `accept`.
 
 mod accept;
 mod bytes;
@@ -36,7 +36,7 @@ mod net;
 mod outbox;
 mod wire;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -44,6 +44,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use parking_lot::Mutex;
 use raft::{Body, MemberId, Message};
 use replica::{Event, ForwardRefusal, Images, Outgoing, PeerMessage, Published};
+use tokio::sync::watch;
 use tracing::{error, warn};
 
 use crate::config::Url;
@@ -68,6 +69,9 @@ pub(crate) struct Local {
     /// Where callers are to be found who are not known from elsewhere.
     introduced: Mutex<BTreeMap<u64, Vec<String>>>,
     metrics: Arc<Metrics>,
+    /// Who was removed, for those who listen to them.
+    removed_peers: watch::Sender<Arc<BTreeSet<u64>>>,
+    /// Whether a peer says that this member was removed.
     removed: AtomicBool,
 }
 
@@ -86,6 +90,7 @@ impl Local {
             inbound: Mutex::default(),
             introduced: Mutex::default(),
             metrics,
+            removed_peers: watch::Sender::default(),
             removed: AtomicBool::new(false),
         })
     }
@@ -122,6 +127,13 @@ impl Local {
 
     fn connections(&self, peer: u64) -> usize {
         self.inbound.lock().get(&peer).copied().unwrap_or(0)
+    }
+
+    /// Waits until a peer is removed.
+    async fn removal_of(&self, peer: u64) {
+        let mut removed = self.removed_peers.subscribe();
+        let seen = removed.wait_for(|removed| removed.contains(&peer)).await;
+        seen.expect("the sender is here");
     }
 
     /// A peer says that this member was removed. Only what is committed makes a peer say so.
@@ -168,6 +180,11 @@ impl Peers {
             known.clone_from(&self.local.introduced.lock());
         }
         known.remove(&self.local.identity.member_id);
+        self.local.removed_peers.send_if_modified(|before| {
+            let is_news = !Arc::ptr_eq(before, &published.removed);
+            before.clone_from(&published.removed);
+            is_news
+        });
         self.links.retain(|id, link| {
             let stays = known.contains_key(&id.0) || published.membership.contains(*id);
             if !stays {

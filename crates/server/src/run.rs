@@ -3,7 +3,7 @@
 //! ```text
 //!   peer addresses open ─► who am I? ─► replica opened ─► driver turns ─► clients are served
 //!                          (birth)                           │
-//!                                       "ready to serve client requests": the cluster knows my name
+//!                                    "ready to serve client requests": the cluster knows my name
 //! ```
 
 use std::path::Path;
@@ -78,7 +78,12 @@ pub async fn run(config: Config) -> Result<ExitCode> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let exit = tokio::select! {
-        exit = &mut driver => exit?,
+        exit = &mut driver => {
+            // Whoever was answered last is to hear it.
+            handle.close();
+            server.shutdown(CLOSE_TIMEOUT).await;
+            exit?
+        }
         _ = terminate.recv() => stop(&handle, server, driver).await?,
         _ = interrupt.recv() => stop(&handle, server, driver).await?,
     };
