@@ -98,11 +98,24 @@ impl Driver {
         let exit = self.turn_on().await;
         match &exit {
             Exit::Fault(fault) => error!(%fault, "this member cannot go on"),
-            Exit::Removed => info!("this member was removed from the cluster, and stops"),
+            // The second half is what those look for who know etcd.
+            Exit::Removed => warn!(
+                "this member stops: the member has been permanently removed from the cluster; \
+                 data-dir used by this member must be removed"
+            ),
             Exit::Stopped => info!("this member stops"),
         }
         self.shared.inbox.stop();
-        exit
+        match exit {
+            Exit::Fault(_) => exit,
+            Exit::Removed | Exit::Stopped => match self.replica.close() {
+                Ok(()) => exit,
+                Err(fault) => {
+                    error!(%fault, "the log could not be closed");
+                    Exit::Fault(fault)
+                }
+            },
+        }
     }
 
     async fn turn_on(&mut self) -> Exit {
