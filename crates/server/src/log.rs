@@ -13,7 +13,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::panic;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use tracing::field::{Field, Visit};
 use tracing::level_filters::LevelFilter;
@@ -47,6 +47,16 @@ pub enum LogError {
     /// There is a log already.
     #[error("the log is already set up")]
     Twice,
+}
+
+/// Whose log it is; nothing before that is known.
+static MEMBER: OnceLock<String> = OnceLock::new();
+
+/// Every line says from now on which member it is from, so that the logs of several can be read
+/// together.
+pub fn set_member(id: u64) {
+    // One process is one member; if it is told again, nothing changes.
+    let _ = MEMBER.set(format!("{id:x}"));
 }
 
 /// Sends events to the log from now on, and panics of any thread as well.
@@ -168,6 +178,10 @@ where
         let caller = caller(metadata.file().unwrap_or(metadata.target()), metadata.line());
         let mut fields = Fields::default();
         event.record(&mut fields);
+        if let Some(member) = MEMBER.get().filter(|_| metadata.fields().field("member").is_none()) {
+            let comma = if fields.rest.is_empty() { "" } else { "," };
+            write!(fields.rest, "{comma}\"member\":{}", quoted(member))?;
+        }
         match self.format {
             LogFormat::Json => {
                 let message = quoted(&fields.message);

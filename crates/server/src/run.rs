@@ -28,6 +28,7 @@ use crate::config::{ClusterStart, Config, Durability, ETCD_VERSION, Url};
 use crate::dice;
 use crate::http::Pages;
 use crate::layout;
+use crate::log;
 use crate::member::{
     Admitted, Birth, Driver, Exit, Fitness, Handle, Identity, Shared, admission, birth, chores,
 };
@@ -191,6 +192,7 @@ fn start(
     metrics: Arc<Metrics>,
 ) -> (Handle, Arc<Local>, JoinHandle<Exit>) {
     let status = replica.status();
+    log::set_member(status.core.id.0);
     let identity = Identity {
         cluster_id: status.cluster_id,
         member_id: status.core.id.0,
