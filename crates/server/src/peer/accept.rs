@@ -148,7 +148,11 @@ async fn claim(local: &Local, hello: &Hello) -> Verdict {
 
 async fn messages(local: &Arc<Local>, stream: Stream, from: u64) -> anyhow::Result<()> {
     local.connected(from);
-    let outcome = listen(local, stream, from).await;
+    let outcome = tokio::select! {
+        outcome = listen(local, stream, from) => outcome,
+        // When it calls again it learns so.
+        () = local.removal_of(from) => Ok(()),
+    };
     let left = local.disconnected(from);
     if left == 0 && local.shared.published().leader == Some(MemberId(from)) {
         tokio::spawn(miss_leader(local.clone(), from));
