@@ -162,8 +162,9 @@ impl Cluster {
     /// If its directory cannot be made.
     pub fn join(&mut self) -> Result<usize> {
         let at = self.members.len();
-        let all: Vec<String> =
-            (0..=at).map(|at| format!("m{at}=http://{}:{PEER_PORT}", self.new_address(at))).collect();
+        let all: Vec<String> = (0..=at)
+            .map(|at| format!("m{at}=http://{}:{PEER_PORT}", self.new_address(at)))
+            .collect();
         self.add(vec![
             format!("--initial-cluster={}", all.join(",")),
             "--initial-cluster-state=existing".to_owned(),
@@ -255,7 +256,8 @@ impl Cluster {
 
     fn words(&self, at: usize) -> Vec<String> {
         let member = &self.members[at];
-        let (client, peer) = (self.client_url(at), format!("http://{}:{PEER_PORT}", member.address));
+        let (client, peer) =
+            (self.client_url(at), format!("http://{}:{PEER_PORT}", member.address));
         let mut words = vec![
             format!("--name=m{at}"),
             format!("--data-dir={}", self.data(at).display()),
@@ -371,7 +373,8 @@ impl Cluster {
         Client::new(&self.client_url(at))
     }
 
-    /// Waits until all members of `among` agree on a leader that is one of them. Returns its number.
+    /// Waits until all members of `among` agree on a leader that is one of them. Returns its
+    /// number.
     ///
     /// # Errors
     ///

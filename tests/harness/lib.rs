@@ -13,8 +13,8 @@
 //!   right is missing, [`programs`] says which, and the test says that it is skipped.
 //! - Whatever was started ends with the value that holds it. When the test fails, the last lines of
 //!   every member's log are shown.
-//! - Addresses are never shared: each cluster has a network of its own below 127.0.0.0/8, claimed by
-//!   a listening socket, or namespaces of its own.
+//! - Addresses are never shared: each cluster has a network of its own below 127.0.0.0/8, claimed
+//!   by a listening socket, or namespaces of its own.
 //! - What happens in another process is waited for by asking again until a deadline ([`wait`]).
 //!
 //! # Left out

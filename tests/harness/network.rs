@@ -99,7 +99,9 @@ impl Network {
     /// If the kernel refuses.
     pub fn cut_one_way(&self, from: usize, to: usize) -> Result<()> {
         let (namespace, address) = (self.namespace(from), self.address(to));
-        ip(&format!("-n {namespace} neigh replace {address} lladdr {NOWHERE} dev eth0 nud permanent"))
+        ip(&format!(
+            "-n {namespace} neigh replace {address} lladdr {NOWHERE} dev eth0 nud permanent"
+        ))
     }
 
     /// Loses what the members of one side send to those of the other, in both directions.

@@ -33,7 +33,8 @@ impl Process {
         variables: &[(String, String)],
         log: &Path,
     ) -> Result<Process> {
-        let file = File::create(log).with_context(|| format!("{} cannot be made", log.display()))?;
+        let file =
+            File::create(log).with_context(|| format!("{} cannot be made", log.display()))?;
         let child = Command::new(program)
             .args(args)
             .envs(variables.iter().map(|(name, value)| (name, value)))

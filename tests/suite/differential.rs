@@ -1,5 +1,6 @@
 //! The differential test: the same random operations to real etcd and to Holdfast, in lockstep.
-//! Replies, revisions, errors and what watchers are told must be equal; what may differ is listed in
+//! Replies, revisions, errors and what watchers are told must be equal; what may differ is listed
+//! in
 //! `known`.
 //!
 //! ```text
@@ -12,7 +13,7 @@
 //! | variable | default | |
 //! | --- | --- | --- |
 //! | `DIFFERENTIAL_OPS` | 100000 | how many operations are compared at least |
-//! | `DIFFERENTIAL_SEED` | drawn | the first seed; with a seed that failed, that sequence is first |
+//! | `DIFFERENTIAL_SEED` | drawn | the first seed: one that failed comes first |
 
 use std::env;
 use std::fmt;

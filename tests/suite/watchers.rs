@@ -94,8 +94,8 @@ impl Watchers {
     /// Cancels a watcher, and draws the answer.
     pub(crate) async fn cancel(&mut self, id: i64) -> String {
         if self.watchers.get(&id).is_none_or(|watcher| watcher.is_dead) {
-            // The server says nothing of watchers that it does not know; what it says is seen by the
-            // next synchronisation.
+            // The server says nothing of watchers that it does not know; what it says is seen by
+            // the next synchronisation.
             self.send(RequestUnion::CancelRequest(pb::WatchCancelRequest { watch_id: id })).await;
             return "unknown watcher".to_owned();
         }

@@ -64,8 +64,8 @@ impl RecentViews {
         }
     }
 
-    /// Returns `newest`, which may be newer than the newest here, together with the one revision that
-    /// a reader asks for, if it is remembered: for reading without holding up anybody.
+    /// Returns `newest`, which may be newer than the newest here, together with the one revision
+    /// that a reader asks for, if it is remembered: for reading without holding up anybody.
     pub fn excerpt(&self, newest: &View, revision: Revision) -> RecentViews {
         let older = match self.older.binary_search_by_key(&revision, |root| root.revision) {
             Ok(at) => Some(self.older[at].clone()),

@@ -1,8 +1,8 @@
 //! The network between members.
 //!
 //! ```text
-//!            driver ── post, flush ─► Link ─► Outbox ──── connection ────► accept ─► Inbox ─► driver
-//!              │                       └ calls, pings, calls again
+//!            driver ── post, flush ─► Link ─► Outbox ──── connection ────► accept ─► Inbox ─►
+//!              driver │                       └ calls, pings, calls again
 //!              └── an image ─────────► image ── a connection of its own ─► accept ─► a file
 //! ```
 //!
@@ -257,8 +257,8 @@ fn addresses(peer: u64, urls: &[String]) -> Vec<Url> {
     urls.collect()
 }
 
-/// What comes of a message that is certain not to be sent; `None` if nobody waits for an answer: Raft
-/// expects that messages are lost.
+/// What comes of a message that is certain not to be sent; `None` if nobody waits for an answer:
+/// Raft expects that messages are lost.
 fn refusal_of(to: MemberId, message: PeerMessage) -> Option<Event> {
     let refused = |term, sequences| {
         let reason = ForwardRefusal::NotLeader;

@@ -15,10 +15,10 @@
 //!
 //! - A number that stands for nothing (an action, a comparison, an alarm) is `InvalidArgument`.
 //!   etcd takes some for another, and some end its process.
-//! - `MemberAdd` of a voter never costs the quorum: the member is let in, and gets its vote by itself
-//!   when it has caught up. Until then it counts for nothing, though it is shown as a voter. It
-//!   serves clients from that moment on; whoever calls it before waits. So one that never starts, or
-//!   was given a wrong URL, harms nobody, and can be removed at any time.
+//! - `MemberAdd` of a voter never costs the quorum: the member is let in, and gets its vote by
+//!   itself when it has caught up. Until then it counts for nothing, though it is shown as a voter.
+//!   It serves clients from that moment on; whoever calls it before waits. So one that never
+//!   starts, or was given a wrong URL, harms nobody, and can be removed at any time.
 //! - `MemberUpdate` checks its URLs, as `MemberAdd` does.
 //! - A learner answers questions about its health.
 //! - "Not enough started members" and "too many requests" have the codes of etcd's table. etcd's

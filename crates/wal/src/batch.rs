@@ -22,9 +22,10 @@ pub struct Options {
 }
 
 impl Options {
-    /// The size of a segment where nobody says otherwise: 8 MiB. Zeros are written before a segment is
-    /// used for the first time, one segment ahead: a large one costs a short-lived log more than the
-    /// log itself, and its start the time to write it. A small one costs a few syncs more often.
+    /// The size of a segment where nobody says otherwise: 8 MiB. Zeros are written before a segment
+    /// is used for the first time, one segment ahead: a large one costs a short-lived log more than
+    /// the log itself, and its start the time to write it. A small one costs a few syncs more
+    /// often.
     pub const SEGMENT_BYTES: u64 = 8 << 20;
 
     /// A log in `dir` with segments of the usual size.

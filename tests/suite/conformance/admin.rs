@@ -77,8 +77,8 @@ pub(super) async fn follower(cluster: &Cluster) -> Result<usize> {
     (0..cluster.members_len()).find(|at| *at != leader).context("a cluster of one has no followers")
 }
 
-/// Returns the number by which a cluster knows a member: that of `m1`, of `leader` or `follower`, of
-/// the one with this peer URL, or the number itself.
+/// Returns the number by which a cluster knows a member: that of `m1`, of `leader` or `follower`,
+/// of the one with this peer URL, or the number itself.
 async fn identity(cluster: &Cluster, client: &Client, word: &str) -> Result<u64> {
     let word = match word {
         "leader" => &format!("m{}", cluster.leader().await?),
@@ -198,7 +198,8 @@ async fn downgrade(words: &mut Words, client: &Client) -> Result<String> {
     Ok(draw::result(&result, |r| format!("version {}", r.get_ref().version)))
 }
 
-/// `hashkv REVISION`: the hashes of all members are compared; which hash it is, is nobody's business.
+/// `hashkv REVISION`: the hashes of all members are compared; which hash it is, is nobody's
+/// business.
 async fn hash_kv(cluster: &Cluster, words: &mut Words) -> Result<String> {
     let revision = parse_number(&words.need("a revision")?)?;
     let mut hashes = Vec::new();

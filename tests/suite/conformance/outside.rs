@@ -16,7 +16,8 @@ use super::words::Words;
 const ANSWER_MAX: Duration = Duration::from_secs(10);
 
 /// `etcdctl "WORD…" [everywhere] [stdin=TEXT] [sorted] [lines=N]`: asks the first member, or all.
-/// What differs from run to run is replaced by a word for it. With `lines`, it is ended after so many.
+/// What differs from run to run is replaced by a word for it. With `lines`, it is ended after so
+/// many.
 pub(super) fn etcdctl(cluster: &Cluster, words: &mut Words) -> Result<String> {
     let file = cluster.directory().join("file");
     let input = words.named("stdin").unwrap_or_default();

@@ -221,8 +221,8 @@ fn part(random: &mut Random, depth: u32, at: u64) -> pb::RequestOp {
             let mut delete = delete(random);
             if delete.range_end == b"\0"[..] {
                 // To etcd, a deletion of all keys from one on does not overlap with a put of one of
-                // them. Then both happen at one revision, and it panics: at once if the put asks for
-                // the value that was there, and otherwise when that revision was compacted.
+                // them. Then both happen at one revision, and it panics: at once if the put asks
+                // for the value that was there, and otherwise when that revision was compacted.
                 delete.range_end = prefix_end(&delete.key);
             }
             Request::RequestDeleteRange(delete)

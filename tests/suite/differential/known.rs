@@ -55,8 +55,8 @@ fn faults(txn: &pb::TxnRequest) -> usize {
 }
 
 const STREAM_SORTED_IN_PARTS: Known = Known {
-    _reason: "A stream with a target to sort by, but no order, is sorted by etcd part by part: keys \
-              come twice, and others never. We ignore the target.",
+    _reason: "A stream with a target to sort by, but no order, is sorted by etcd part by part: \
+              keys come twice, and others never. We ignore the target.",
     explains: |op, _, _| {
         let Op::RangeStream(request) = op else { return false };
         request.sort_target != 0 && request.sort_order == 0
@@ -64,8 +64,8 @@ const STREAM_SORTED_IN_PARTS: Known = Known {
 };
 
 const EQUALS_IN_ANY_ORDER: Known = Known {
-    _reason: "etcd's way of sorting leaves more than twelve keys that are equal by the target in any \
-              order. We leave them in the order of keys.",
+    _reason: "etcd's way of sorting leaves more than twelve keys that are equal by the target in \
+              any order. We leave them in the order of keys.",
     explains: |op, left, right| match op {
         Op::Range(request) => {
             sorted_by(left, request.sort_target()) == sorted_by(right, request.sort_target())
@@ -77,8 +77,8 @@ const EQUALS_IN_ANY_ORDER: Known = Known {
     },
 };
 
-/// Returns what is said outside the list of keys, and of each key what it was sorted by: its version,
-/// revision of creation, revision of change or value.
+/// Returns what is said outside the list of keys, and of each key what it was sorted by: its
+/// version, revision of creation, revision of change or value.
 fn sorted_by(drawn: &str, target: SortTarget) -> (String, Vec<String>) {
     let keys = drawn.split_once('[').map_or("", |(_, keys)| keys).trim_end_matches(']');
     let field = |key: &str| {

@@ -94,8 +94,8 @@ impl Op {
         op
     }
 
-    /// Draws the operation: what is not said is zero, empty or false. A revision is drawn as `now-3`
-    /// if it is relative.
+    /// Draws the operation: what is not said is zero, empty or false. A revision is drawn as
+    /// `now-3` if it is relative.
     pub(crate) fn draw(&self) -> String {
         short(&format!("{self:?}"))
     }

@@ -35,8 +35,8 @@ pub(crate) fn shrink<T: Clone>(whole: &[T], mut differs: impl FnMut(&[T]) -> boo
     best
 }
 
-/// Removes whatever can be removed from the transaction at a place of a sequence such that the whole
-/// still `differs`.
+/// Removes whatever can be removed from the transaction at a place of a sequence such that the
+/// whole still `differs`.
 pub(crate) fn shrink_parts(whole: &[Op], at: usize, differs: impl Fn(&[Op]) -> bool) -> Vec<Op> {
     let Op::Txn(request) = &whole[at] else { return whole.to_vec() };
     let with = |request: &pb::TxnRequest| {

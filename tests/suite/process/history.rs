@@ -1,13 +1,13 @@
 //! What clients did and saw, and whether that can be explained.
 //!
-//! Every write has a revision, and revisions are an order of all writes. So nothing has to be searched
-//! for: a history is linearizable if the order of revisions explains what every client saw, and if
-//! what ended before something else began has no later revision (Herlihy and Wing). That is looked at
-//! in one pass.
+//! Every write has a revision, and revisions are an order of all writes. So nothing has to be
+//! searched for: a history is linearizable if the order of revisions explains what every client
+//! saw, and if what ended before something else began has no later revision (Herlihy and Wing).
+//! That is looked at in one pass.
 //!
-//! The truth is what the cluster tells of itself at the end: every change, in order. Values are unique,
-//! so that each change shows who made it. A write of which its client never learned the outcome may be
-//! among them, or not.
+//! The truth is what the cluster tells of itself at the end: every change, in order. Values are
+//! unique, so that each change shows who made it. A write of which its client never learned the
+//! outcome may be among them, or not.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
@@ -56,8 +56,8 @@ pub(crate) struct Done {
 }
 
 impl Done {
-    /// Returns the revision at which it happened, and whether it changed something; `None` if nobody
-    /// knows, or if it never happened.
+    /// Returns the revision at which it happened, and whether it changed something; `None` if
+    /// nobody knows, or if it never happened.
     fn happened(&self, written: &HashMap<&str, i64>) -> Option<(i64, bool)> {
         match &self.did {
             Did::Put { value, revision } => {

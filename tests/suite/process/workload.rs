@@ -55,7 +55,8 @@ struct Writer {
 }
 
 impl Workload {
-    /// Starts clients, spread over the members. A client that meets an error goes to the next member.
+    /// Starts clients, spread over the members. A client that meets an error goes to the next
+    /// member.
     pub(crate) fn start(urls: &[String], clients: u64) -> Result<Workload> {
         let epoch = Instant::now();
         let mut workload = Workload { shared: Arc::default(), clients: JoinSet::new(), epoch };

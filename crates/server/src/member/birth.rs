@@ -1,15 +1,16 @@
 //! How a member without data comes to know who it is.
 //!
 //! ```text
-//!   new        compute all IDs ─► does a peer say that I have run before? ─ no ─► found the cluster
-//!   existing   ask peers for the members ─► find myself ─► claim the ID ─────────► wait for an image
-//!   join       the same, but ask for ever, until I am admitted, or told to found
+//!   new        compute all IDs ─► does a peer say that I have run before? ─ no ─► found the
+//!   cluster existing   ask peers for the members ─► find myself ─► claim the ID ─────────► wait
+//!   for an image join       the same, but ask for ever, until I am admitted, or told to found
 //! ```
 //!
 //! An ID is held once. A member whose data was lost may have voted or acknowledged under
-//! its old ID; it never starts under it again, as far as anybody who can be asked knows. To join, the
-//! cluster must have written down that the ID is held before the first byte is stored here; if that
-//! succeeds and the answer is lost, the ID is wasted, and the member is removed and added again.
+//! its old ID; it never starts under it again, as far as anybody who can be asked knows. To join,
+//! the cluster must have written down that the ID is held before the first byte is stored here; if
+//! that succeeds and the answer is lost, the ID is wasted, and the member is removed and added
+//! again.
 
 use std::time::Duration;
 

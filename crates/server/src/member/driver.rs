@@ -185,9 +185,9 @@ impl Driver {
         self.shared.tell(status);
     }
 
-    /// Campaigns before the timeout while this member has never heard of a leader, as soon as enough
-    /// others can be reached to elect one. Not at each tick, so that not all do it at once. Where a
-    /// leader is, nobody votes, and nothing is disturbed (thesis §9.6).
+    /// Campaigns before the timeout while this member has never heard of a leader, as soon as
+    /// enough others can be reached to elect one. Not at each tick, so that not all do it at once.
+    /// Where a leader is, nobody votes, and nothing is disturbed (thesis §9.6).
     fn maybe_hurry(&mut self) {
         if !self.hurry || self.published.leader.is_some() {
             self.hurry = false;

@@ -63,7 +63,8 @@ impl Inbox {
     ///
     /// # Errors
     ///
-    /// [`Unavailable::Busy`] if too much waits, [`Unavailable::Stopped`] if nobody answers any more.
+    /// [`Unavailable::Busy`] if too much waits, [`Unavailable::Stopped`] if nobody answers any
+    /// more.
     pub(crate) fn ask(
         &self,
         bytes: usize,

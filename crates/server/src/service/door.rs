@@ -25,8 +25,8 @@ const HAS_LEADER: &str = "hasleader";
 /// The version of the client.
 const CLIENT_VERSION: &str = "client-api-version";
 
-/// How long a call waits for a member that does not serve clients yet, beside the time of an election
-/// or two.
+/// How long a call waits for a member that does not serve clients yet, beside the time of an
+/// election or two.
 const SERVICE_PATIENCE: Duration = Duration::from_secs(5);
 
 /// So many election timeouts without a leader end the streams of clients that want one.
@@ -107,11 +107,7 @@ impl Door {
     ///
     /// The member is a learner, or has no leader where one is wanted, or the client's
     /// version is no text.
-    pub fn look(
-        &self,
-        metadata: &MetadataMap,
-        learner: Learner,
-    ) -> Result<Arc<Published>, Status> {
+    pub fn look(&self, metadata: &MetadataMap, learner: Learner) -> Result<Arc<Published>, Status> {
         let published = self.handle.published();
         if learner == Learner::Refuses && self.is_learner(&published) {
             return Err(Refusal::NotSupportedForLearner.into());

@@ -23,8 +23,8 @@
 //! # Where we differ from etcd
 //!
 //! - The events of several revisions come in one answer if they were executed together.
-//! - A question for progress that comes while a watcher is behind is answered when none is any more.
-//!   etcd forgets it, and the client has to ask again.
+//! - A question for progress that comes while a watcher is behind is answered when none is any
+//!   more. etcd forgets it, and the client has to ask again.
 //! - A watch that was compacted away does not keep the others of its stream from hearing of
 //!   progress until the client closes it.
 //! - The revision in the header of events is one up to which the watcher has been told everything.

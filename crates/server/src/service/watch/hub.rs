@@ -6,19 +6,20 @@
 //!   convoys        ▣►                    ▣►                                       ▣  synced
 //!               (2 watchers)        (40 watchers)                           (900 watchers)
 //!   stations             ·    ··                                                       ·
-//!                     watchers that wait until a convoy passes            one for a revision to come
+//!                     watchers that wait until a convoy passes            one for a revision to
+//!                     come
 //!
 //!   parked         watchers whose stream is full: each keeps the revision that it wants next
 //! ```
 //!
 //! All who want the same revision next travel together, in a **convoy**. A convoy reads the log in
 //! slices: each change is looked up once, and what comes of it is encoded once for all who want the
-//! same. Convoys never overtake each other. Where one reaches another, they go on as one. The foremost
-//! waits at the end of the log for more to come: whoever is in it is synced.
+//! same. Convoys never overtake each other. Where one reaches another, they go on as one. The
+//! foremost waits at the end of the log for more to come: whoever is in it is synced.
 //!
-//! A watcher that wants to begin elsewhere waits at a **station** for the next convoy, or gets one of
-//! its own if that would take long. Watchers that come late are therefore brought up together, and
-//! the log is read a bounded number of times however many they are.
+//! A watcher that wants to begin elsewhere waits at a **station** for the next convoy, or gets one
+//! of its own if that would take long. Watchers that come late are therefore brought up together,
+//! and the log is read a bounded number of times however many they are.
 //!
 //! A watcher that is to be told something while its stream has too much to send is **parked**. It
 //! keeps a revision and nothing else, and goes to a station again when the stream was taken from.
@@ -103,7 +104,8 @@ pub(super) struct Limits {
     pub(super) divide_at: usize,
     /// A stream whose queue takes so many bytes is given no more events.
     pub(super) queue_bytes_max: usize,
-    /// Events are added to an answer that waits to be sent as long as it has no more bytes than this.
+    /// Events are added to an answer that waits to be sent as long as it has no more bytes than
+    /// this.
     pub(super) answer_bytes_max: usize,
     /// What of the log is looked at together.
     pub(super) slice: EventLimits,
@@ -111,7 +113,8 @@ pub(super) struct Limits {
     pub(super) turn_steps: usize,
     /// How many convoys there are. Each may read the whole log once.
     pub(super) convoys_max: usize,
-    /// A watcher waits for a convoy that is so many revisions behind it, instead of getting another.
+    /// A watcher waits for a convoy that is so many revisions behind it, instead of getting
+    /// another.
     pub(super) near_revisions: u64,
 }
 

@@ -121,8 +121,8 @@ impl Index {
         }
     }
 
-    /// Notes that a change, which has this number, is wanted by those who watch its key. Groups that
-    /// want nothing else yet are added to `touched`.
+    /// Notes that a change, which has this number, is wanted by those who watch its key. Groups
+    /// that want nothing else yet are added to `touched`.
     pub(super) fn note(&mut self, number: u32, version: &Version, touched: &mut Vec<Key<Group>>) {
         let groups = &mut self.groups;
         let mut note = |alike: &Alike| {

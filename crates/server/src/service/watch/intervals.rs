@@ -4,8 +4,9 @@
 //! reach. So a question passes by whatever ends before the key, and costs the logarithm of the
 //! number of ranges for each that it finds.
 //!
-//! The tree is kept in shape by chance (a treap): each node draws a number, and none is below a node
-//! that drew less. Clients choose the ranges, so the numbers come from a seed that they do not know.
+//! The tree is kept in shape by chance (a treap): each node draws a number, and none is below a
+//! node that drew less. Clients choose the ranges, so the numbers come from a seed that they do not
+//! know.
 
 use super::interest::End;
 
