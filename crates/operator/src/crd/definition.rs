@@ -1,0 +1,131 @@
+//! The definition of the kind, as Kubernetes is given it.
+
+use kube::CustomResourceExt as _;
+use serde_json::Value;
+
+use super::RaftCluster;
+
+/// Where the definition lies, seen from the root of the workspace.
+pub const DEFINITION_FILE: &str = "manifests/crd/raftclusters.raft.holdfast.dev.yaml";
+
+/// Types of Kubernetes whose fields are documented there: their texts would be most of ours.
+const EMBEDDED: &[&str] =
+    &["affinity", "resources", "tolerations", "topologySpreadConstraints", "pullSecrets"];
+
+/// Returns the definition.
+///
+/// # Panics
+///
+/// If our types cannot be written as JSON, which a test would have shown.
+#[must_use]
+pub fn definition() -> Value {
+    let mut definition =
+        serde_json::to_value(RaftCluster::crd()).expect("a definition consists of plain values");
+    strip(&mut definition, false);
+    definition
+}
+
+/// Returns the definition as the text of its file.
+#[must_use]
+pub fn definition_yaml() -> String {
+    let mut text = String::from(
+        "# Generated from crates/operator/src/crd.rs by `UPDATE_GOLDENFILES=1 cargo test -p \
+         operator definition`.\n",
+    );
+    yaml::write(&mut text, &definition());
+    text
+}
+
+/// Removes the descriptions inside of types that are not ours, and what only Rust understands.
+fn strip(value: &mut Value, is_embedded: bool) {
+    match value {
+        Value::Object(fields) => {
+            if is_embedded && fields.get("description").is_some_and(Value::is_string) {
+                fields.remove("description");
+            }
+            // A word of Rust's, which Kubernetes warns of.
+            if fields.get("format").is_some_and(|format| format == "uint32") {
+                fields.remove("format");
+            }
+            for (name, value) in fields {
+                strip(value, is_embedded || EMBEDDED.contains(&name.as_str()));
+            }
+        }
+        Value::Array(values) => values.iter_mut().for_each(|value| strip(value, is_embedded)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+/// Writes YAML so that a definition can be read and compared: texts are quoted as in JSON, which
+/// YAML understands.
+mod yaml {
+    use serde_json::Value;
+
+    /// Appends a document.
+    pub(super) fn write(text: &mut String, value: &Value) {
+        block(text, value, 0);
+    }
+
+    fn block(text: &mut String, value: &Value, depth: usize) {
+        match value {
+            Value::Object(fields) => {
+                for (name, value) in fields {
+                    indent(text, depth);
+                    text.push_str(&key(name));
+                    text.push(':');
+                    after_key(text, value, depth);
+                }
+            }
+            Value::Array(values) => {
+                for value in values {
+                    item(text, value, depth);
+                }
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {
+                indent(text, depth);
+                text.push_str(&format!("{value}\n"));
+            }
+        }
+    }
+
+    /// What stands behind a key: a scalar on the same line, or a block below it.
+    fn after_key(text: &mut String, value: &Value, depth: usize) {
+        if is_flat(value) {
+            text.push_str(&format!(" {value}\n"));
+        } else {
+            text.push('\n');
+            block(text, value, depth + 1);
+        }
+    }
+
+    /// An item of a list; its first field stands behind the hyphen.
+    fn item(text: &mut String, value: &Value, depth: usize) {
+        let start = text.len();
+        if is_flat(value) {
+            indent(text, depth);
+            text.push_str(&format!("- {value}\n"));
+            return;
+        }
+        block(text, value, depth + 1);
+        let hyphen = start + 2 * depth;
+        text.replace_range(hyphen..=hyphen, "-");
+    }
+
+    /// Scalars, and what is empty.
+    fn is_flat(value: &Value) -> bool {
+        match value {
+            Value::Object(fields) => fields.is_empty(),
+            Value::Array(values) => values.is_empty(),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => true,
+        }
+    }
+
+    fn key(name: &str) -> String {
+        let is_plain = name.chars().all(|c| c.is_ascii_alphanumeric() || "-_/".contains(c));
+        if is_plain { name.to_owned() } else { format!("{name:?}") }
+    }
+
+    fn indent(text: &mut String, depth: usize) {
+        text.push_str(&"  ".repeat(depth));
+    }
+}

@@ -1,0 +1,2 @@
+//! The operator.
+pub mod crd;

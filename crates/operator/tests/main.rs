@@ -1,0 +1,3 @@
+//! Tests of the operator from outside.
+
+mod definition;
