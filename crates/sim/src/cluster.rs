@@ -49,7 +49,7 @@ pub enum Record {
 pub(crate) struct Cluster {
     pub(crate) options: Options,
     pub(crate) now: u64,
-    queue: Queue,
+    queue: Queue<Happening>,
     members: Vec<Member>,
     network: Network,
     oracles: Oracles,

@@ -46,18 +46,24 @@ pub(crate) enum Happening {
 type Scheduled = Reverse<(u64, u64, usize)>;
 
 /// What will happen, by its time.
-#[derive(Debug, Default)]
-pub(crate) struct Queue {
+#[derive(Debug)]
+pub(crate) struct Queue<H> {
     heap: BinaryHeap<Scheduled>,
-    kept: Vec<Option<Happening>>,
+    kept: Vec<Option<H>>,
     /// The places in `kept` that are free.
     free: Vec<usize>,
     number: u64,
 }
 
-impl Queue {
+impl<H> Default for Queue<H> {
+    fn default() -> Queue<H> {
+        Queue { heap: BinaryHeap::new(), kept: Vec::new(), free: Vec::new(), number: 0 }
+    }
+}
+
+impl<H> Queue<H> {
     /// Adds something that happens at `at`.
-    pub(crate) fn push(&mut self, at: u64, happening: Happening) {
+    pub(crate) fn push(&mut self, at: u64, happening: H) {
         self.number += 1;
         let place = self.free.pop().unwrap_or_else(|| {
             self.kept.push(None);
@@ -68,7 +74,7 @@ impl Queue {
     }
 
     /// Takes what happens next, and when.
-    pub(crate) fn pop(&mut self) -> Option<(u64, Happening)> {
+    pub(crate) fn pop(&mut self) -> Option<(u64, H)> {
         let Reverse((at, _, place)) = self.heap.pop()?;
         self.free.push(place);
         Some((at, self.kept[place].take().expect("what is scheduled is kept")))

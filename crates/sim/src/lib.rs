@@ -72,6 +72,7 @@ pub mod script;
 pub mod shrink;
 pub mod stage;
 pub mod trace;
+pub mod whole;
 mod workload;
 
 pub use checker::Violation;

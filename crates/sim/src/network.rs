@@ -164,7 +164,7 @@ impl Network {
 }
 
 /// The links that a partition cuts, each in one direction.
-fn cut(members: &[u64], mode: Mode, random: &mut Random) -> Vec<(u64, u64)> {
+pub(crate) fn cut(members: &[u64], mode: Mode, random: &mut Random) -> Vec<(u64, u64)> {
     let len = members.len();
     if len < 2 {
         return Vec::new();

@@ -359,16 +359,7 @@ impl DiskOptions {
 
 impl ClockOptions {
     fn draw(random: &mut Random, tick: u64, core: &CoreOptions) -> ClockOptions {
-        let election = u64::from(core.election_ticks);
-        let skew_bound = match core.read_confirmation {
-            ReadConfirmation::Quorum => 400,
-            // A follower keeps its promise for one tick less than the election timeout, a leader
-            // relies on it for `drift` ticks less: so much may the two clocks differ.
-            ReadConfirmation::LeaderLease { drift_ticks } => {
-                let drift = u64::from(drift_ticks);
-                1000 * (drift - 1) / (2 * election - 1 - drift)
-            }
-        };
+        let skew_bound = core.skew_bound();
         let skew_max = u64::from(rarely(random, 1000)) * skew_bound / 1000;
         ClockOptions {
             tick,

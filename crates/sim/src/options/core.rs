@@ -53,6 +53,20 @@ impl CoreOptions {
         }
     }
 
+    /// By how many thousandths clocks may be wrong.
+    pub(crate) fn skew_bound(&self) -> u64 {
+        let election = u64::from(self.election_ticks);
+        match self.read_confirmation {
+            ReadConfirmation::Quorum => 400,
+            // A follower keeps its promise for one tick less than the election timeout, a leader
+            // relies on it for `drift` ticks less: so much may the two clocks differ.
+            ReadConfirmation::LeaderLease { drift_ticks } => {
+                let drift = u64::from(drift_ticks);
+                1000 * (drift - 1) / (2 * election - 1 - drift)
+            }
+        }
+    }
+
     /// The settings of one member that starts with `seed`.
     pub(crate) fn config(&self, id: MemberId, seed: u64) -> Config {
         Config {

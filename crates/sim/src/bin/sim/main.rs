@@ -5,6 +5,7 @@ mod many;
 mod one;
 mod report;
 mod small;
+mod whole;
 
 use std::process::ExitCode;
 
@@ -17,6 +18,8 @@ usage: sim --seed S [--without FAULT,…] [--milliseconds N] [--html FILE] [--tr
        sim --minutes N [--from SEED] [--threads N]
        sim smoke
        sim hunt --from SEED --seeds-max N
+       sim whole --seed S [--without FAULT,…] [--milliseconds N] [--html FILE] [--trace FILE]
+       sim whole --minutes N [--from SEED] [--threads N]
        sim script FILE --html FILE
        sim explore [--terms N] [--entries N] [--changes N] [--crashes N] [--heartbeats N]
                    [--writes later] [--states-max N]
@@ -25,6 +28,7 @@ usage: sim --seed S [--without FAULT,…] [--milliseconds N] [--html FILE] [--tr
 --minutes  runs many seeds, and fails unless every probe is hit
 smoke      runs 2,000 known seeds and some that nobody has run before
 hunt       runs seeds until one fails
+whole      does so with whole members, and not with cores alone
 script     runs a script of a stage and draws it
 explore    looks at everything that can happen in a small cluster";
 
@@ -45,7 +49,8 @@ fn run(words: Vec<String>) -> Result<ExitCode> {
     match command.as_deref() {
         Some("smoke") => {
             args.finish()?;
-            Ok(many::smoke())
+            let cores = many::smoke();
+            Ok(if cores == ExitCode::SUCCESS { whole::smoke() } else { cores })
         }
         Some("hunt") => {
             let from = args.take_number("--from")?.unwrap_or(0);
@@ -59,6 +64,7 @@ fn run(words: Vec<String>) -> Result<ExitCode> {
             one::script(&file, html.as_deref())
         }
         Some("explore") => small::run(args),
+        Some("whole") => whole::command(args),
         Some(other) => bail!("there is no command `{other}`\n{USAGE}"),
         None => {
             if let Some(minutes) = args.take_number("--minutes")? {

@@ -23,10 +23,26 @@ const VIOLATIONS_MAX: u64 = 20;
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(10);
 
 /// When to stop, and which seeds to run.
-struct Plan {
-    seeds: Vec<std::ops::Range<u64>>,
-    time_max: Option<Duration>,
-    threads: usize,
+pub(crate) struct Plan {
+    pub(crate) seeds: Vec<std::ops::Range<u64>>,
+    pub(crate) time_max: Option<Duration>,
+    pub(crate) threads: usize,
+}
+
+/// What is counted of one run.
+pub(crate) struct Done {
+    pub(crate) is_violated: bool,
+    pub(crate) simulated: u64,
+    pub(crate) events: u64,
+}
+
+/// What is counted of many runs.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Total {
+    pub(crate) seeds: u64,
+    pub(crate) simulated: u64,
+    pub(crate) events: u64,
+    pub(crate) violations: u64,
 }
 
 /// Runs known seeds and fresh ones.
@@ -34,7 +50,7 @@ pub(crate) fn smoke() -> ExitCode {
     let fresh = fresh_seed();
     println!("smoke: seeds 0..{SMOKE_KNOWN}, and fresh ones from {fresh} on");
     let seeds = vec![0..SMOKE_KNOWN, fresh..fresh + SMOKE_FRESH];
-    let sum = all(&Plan { seeds, time_max: None, threads: processors() });
+    let sum = cores(&Plan { seeds, time_max: None, threads: processors() });
     println!(
         "smoke: {} seeds, {:.1} simulated hours, {} violations",
         sum.seeds,
@@ -49,7 +65,7 @@ pub(crate) fn long(minutes: u64, from: Option<u64>, threads: Option<u64>) -> Exi
     let from = from.unwrap_or_else(fresh_seed);
     println!("running seeds from {from} on for {minutes} min");
     let threads = threads.and_then(|threads| usize::try_from(threads).ok());
-    let sum = all(&Plan {
+    let sum = cores(&Plan {
         seeds: std::iter::once(from..u64::MAX).collect(),
         time_max: Some(Duration::from_secs(60 * minutes)),
         threads: threads.unwrap_or_else(processors),
@@ -73,7 +89,8 @@ pub(crate) fn long(minutes: u64, from: Option<u64>, threads: Option<u64>) -> Exi
 pub(crate) fn hunt(from: u64, seeds_max: u64) -> ExitCode {
     for seed in from..from + seeds_max {
         let outcome = run(&Options::draw(seed), Record::Counts);
-        if let Some(violation) = outcome.violation {
+        let violation = outcome.violation.map(|violation| violation.to_string());
+        if let Some(violation) = violation.or_else(|| crate::whole::hunt(seed)) {
             println!("found after {} seeds by {violation}", seed - from + 1);
             return ExitCode::FAILURE;
         }
@@ -82,10 +99,27 @@ pub(crate) fn hunt(from: u64, seeds_max: u64) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// Runs a plan on several threads; each takes the next seed when it is done with one.
-fn all(plan: &Plan) -> Sum {
-    let next = AtomicU64::new(0);
+/// Runs a plan with cores alone.
+fn cores(plan: &Plan) -> Sum {
     let sum = Mutex::new(Sum::default());
+    all(plan, &|seed, tell| {
+        let options = Options::draw(seed);
+        let outcome = run(&options, Record::Counts);
+        sum.lock().expect("no worker panics with the lock").add(&options, &outcome);
+        let is_violated = outcome.violation.is_some();
+        if is_violated && tell {
+            report::failure(&options, &outcome);
+        }
+        Done { is_violated, simulated: outcome.simulated, events: outcome.events }
+    });
+    sum.into_inner().expect("no worker panics with the lock")
+}
+
+/// Runs a plan on several threads; each takes the next seed when it is done with one. What runs a
+/// seed is told whether to tell of a failure.
+pub(crate) fn all(plan: &Plan, run: &(dyn Fn(u64, bool) -> Done + Sync)) -> Total {
+    let next = AtomicU64::new(0);
+    let sum = Mutex::new(Total::default());
     let began = now();
     std::thread::scope(|scope| {
         for _ in 0..plan.threads {
@@ -94,17 +128,15 @@ fn all(plan: &Plan) -> Sum {
                     let is_over = plan.time_max.is_some_and(|max| began.elapsed() >= max);
                     let nth = next.fetch_add(1, Ordering::Relaxed);
                     let Some(seed) = nth_seed(&plan.seeds, nth).filter(|_| !is_over) else { break };
-                    let options = Options::draw(seed);
-                    let outcome = run(&options, Record::Counts);
-                    let told = {
-                        let mut sum = sum.lock().expect("no worker panics with the lock");
-                        sum.add(&options, &outcome);
-                        sum.violations
-                    };
-                    if outcome.violation.is_some() && told <= TOLD_MAX {
-                        report::failure(&options, &outcome);
-                    }
-                    if told >= VIOLATIONS_MAX {
+                    let lock = || sum.lock().expect("no worker panics with the lock");
+                    let tell = lock().violations < TOLD_MAX;
+                    let done = run(seed, tell);
+                    let mut sum = lock();
+                    sum.seeds += 1;
+                    sum.simulated += done.simulated;
+                    sum.events += done.events;
+                    sum.violations += u64::from(done.is_violated);
+                    if VIOLATIONS_MAX <= sum.violations {
                         break;
                     }
                 }
@@ -116,7 +148,7 @@ fn all(plan: &Plan) -> Sum {
 }
 
 /// Prints how far the run has come, until it is over.
-fn progress(plan: &Plan, began: Instant, sum: &Mutex<Sum>, next: &AtomicU64) {
+fn progress(plan: &Plan, began: Instant, sum: &Mutex<Total>, next: &AtomicU64) {
     let mut printed = Duration::ZERO;
     loop {
         std::thread::sleep(Duration::from_millis(200));
@@ -176,7 +208,7 @@ fn nth_seed(seeds: &[std::ops::Range<u64>], nth: u64) -> Option<u64> {
     None
 }
 
-fn processors() -> usize {
+pub(crate) fn processors() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
@@ -187,7 +219,7 @@ fn now() -> Instant {
 
 /// A seed that nobody has run before, most likely.
 #[expect(clippy::disallowed_methods, reason = "the seed is printed, and all else comes from it")]
-fn fresh_seed() -> u64 {
+pub(crate) fn fresh_seed() -> u64 {
     let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     since_1970.as_secs() * 1_000_000 + u64::from(std::process::id() % 1000) * 1000
 }

@@ -84,7 +84,7 @@ pub(crate) fn smaller(options: &Options, oracle: &str) {
 }
 
 /// The commit that is checked out, as far as that is known.
-fn commit() -> String {
+pub(crate) fn commit() -> String {
     let answer = Command::new("git").args(["describe", "--always", "--dirty"]).output();
     match answer {
         Ok(output) if output.status.success() => {

@@ -1,0 +1,171 @@
+//! Running clusters of whole members.
+
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+use sim::run::Record;
+use sim::whole::options::{Fault, Options};
+use sim::whole::probe::{Probe, Probes};
+use sim::whole::run::{Outcome, run};
+
+use crate::args::Args;
+use crate::many::{self, Done, Plan};
+use crate::report;
+
+/// The seeds that the smoke test always runs.
+const SMOKE_KNOWN: u64 = 600;
+/// The seeds that it runs beside them, which nobody has run before.
+const SMOKE_FRESH: u64 = 24;
+
+/// What many runs have in common.
+#[derive(Debug, Default)]
+struct Sum {
+    probes: Probes,
+    struck: BTreeMap<Fault, u64>,
+    on: BTreeMap<Fault, u64>,
+}
+
+/// Does what the words after `whole` say.
+pub(crate) fn command(mut args: Args) -> Result<ExitCode> {
+    if let Some(minutes) = args.take_number("--minutes")? {
+        let from = args.take_number("--from")?;
+        let threads = args.take_number("--threads")?;
+        args.finish()?;
+        return Ok(long(minutes, from, threads));
+    }
+    let Some(seed) = args.take_number("--seed")? else {
+        bail!("`sim whole` wants --seed or --minutes");
+    };
+    let mut options = Options::draw(seed);
+    if let Some(words) = args.take_word("--without")? {
+        switch_off(&mut options, &words)?;
+    }
+    if let Some(milliseconds) = args.take_number("--milliseconds")? {
+        options.duration = milliseconds * 1000;
+    }
+    let (html, trace) = (args.take_word("--html")?, args.take_word("--trace")?);
+    args.finish()?;
+    one(&options, html.as_deref(), trace.as_deref())
+}
+
+fn switch_off(options: &mut Options, words: &str) -> Result<()> {
+    for word in words.split(',') {
+        let Some(fault) = Fault::ALL.iter().find(|fault| fault.word() == word) else {
+            let known: Vec<&str> = Fault::ALL.iter().map(|fault| fault.word()).collect();
+            bail!("there is no fault `{word}`; there are {}", known.join(", "));
+        };
+        options.switch_off(*fault);
+    }
+    Ok(())
+}
+
+fn one(options: &Options, html: Option<&str>, trace: Option<&str>) -> Result<ExitCode> {
+    println!("{options:#?}");
+    let outcome = run(options, Record::Trace);
+    let kept = outcome.trace.as_ref().context("the run has kept a trace")?;
+    if let Some(path) = html {
+        std::fs::write(path, sim::html::render(kept))
+            .with_context(|| format!("cannot write {path}"))?;
+        println!("the picture is in {path}");
+    }
+    if let Some(path) = trace {
+        let lines: String = kept.events.iter().map(|event| format!("{event}\n")).collect();
+        std::fs::write(path, lines).with_context(|| format!("cannot write {path}"))?;
+        println!("the trace is in {path}");
+    }
+    println!(
+        "{} events in {:.1} simulated seconds",
+        outcome.events,
+        report::seconds(outcome.simulated)
+    );
+    let Some(violation) = outcome.violation else {
+        println!("seed {}: all is well", options.seed);
+        return Ok(ExitCode::SUCCESS);
+    };
+    println!("seed {}: {violation}", options.seed);
+    Ok(ExitCode::FAILURE)
+}
+
+/// Runs known seeds and fresh ones.
+pub(crate) fn smoke() -> ExitCode {
+    let fresh = many::fresh_seed();
+    println!("smoke of whole members: seeds 0..{SMOKE_KNOWN}, and fresh ones from {fresh} on");
+    let seeds = vec![0..SMOKE_KNOWN, fresh..fresh + SMOKE_FRESH];
+    let sum = many(Plan { seeds, time_max: None, threads: many::processors() });
+    if sum == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn long(minutes: u64, from: Option<u64>, threads: Option<u64>) -> ExitCode {
+    let from = from.unwrap_or_else(many::fresh_seed);
+    println!("running whole members, seeds from {from} on, for {minutes} min");
+    let threads = threads.and_then(|threads| usize::try_from(threads).ok());
+    let violations = many(Plan {
+        seeds: std::iter::once(from..u64::MAX).collect(),
+        time_max: Some(std::time::Duration::from_secs(60 * minutes)),
+        threads: threads.unwrap_or_else(many::processors),
+    });
+    if violations == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Runs seeds from `from` on until one fails; returns the number of seeds and what it says.
+pub(crate) fn hunt(seed: u64) -> Option<String> {
+    run(&Options::draw(seed), Record::Counts).violation.map(|violation| violation.to_string())
+}
+
+fn many(plan: Plan) -> u64 {
+    let sum = std::sync::Mutex::new(Sum::default());
+    let total = many::all(&plan, &|seed, tell| {
+        let options = Options::draw(seed);
+        let outcome = run(&options, Record::Counts);
+        if let (Some(violation), true) = (&outcome.violation, tell) {
+            println!("\nseed {seed} fails at {}: {violation}", report::commit());
+            println!("    cargo xtask sim whole --seed {seed} --html failure.html");
+        }
+        sum.lock().expect("no worker panics with the lock").add(&options, &outcome);
+        Done {
+            is_violated: outcome.violation.is_some(),
+            simulated: outcome.simulated,
+            events: outcome.events,
+        }
+    });
+    let sum = sum.into_inner().expect("no worker panics with the lock");
+    sum.print();
+    println!(
+        "{} seeds of whole members, {:.1} simulated hours, {} events, {} violations",
+        total.seeds,
+        report::seconds(total.simulated) / 3600.0,
+        total.events,
+        total.violations
+    );
+    total.violations
+}
+
+impl Sum {
+    fn add(&mut self, options: &Options, outcome: &Outcome) {
+        self.probes.add(&outcome.probes);
+        for (fault, count) in &outcome.struck {
+            *self.struck.entry(*fault).or_default() += count;
+        }
+        for fault in options.faults() {
+            *self.on.entry(fault).or_default() += 1;
+        }
+    }
+
+    fn print(&self) {
+        println!("\n{:>10} {:>12}  fault", "runs", "strikes");
+        for fault in Fault::ALL {
+            let (on, struck) = (self.on.get(fault), self.struck.get(fault));
+            let struck = struck.map_or("always".to_owned(), ToString::to_string);
+            println!("{:>10} {struck:>12}  {fault}", on.copied().unwrap_or(0));
+        }
+        println!("\n{:>10}  probe", "hits");
+        for probe in Probe::ALL {
+            println!("{:>10}  {}", self.probes.count(*probe), probe.text());
+        }
+        println!();
+        for probe in self.probes.missing() {
+            println!("never happened: {}", probe.text());
+        }
+    }
+}
