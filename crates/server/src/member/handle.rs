@@ -173,13 +173,10 @@ impl Handle {
     pub async fn propose(&self, command: Command) -> Result<Executed, Unavailable> {
         let bytes = weight(&command);
         let answer = self.ask(bytes, |ticket| Event::Propose { ticket, command }).await;
-        match answer.inspect_err(|why| self.asked().on_proposed(Err(*why)))? {
-            Reply::Applied { applied, at } => {
-                self.asked().on_proposed(Ok(&applied.result));
-                Ok(Executed { applied, at })
-            }
-            other => unexpected(&other),
-        }
+        let reply = answer.inspect_err(|why| self.asked().on_proposed(Err(*why)))?;
+        let Reply::Applied { applied, at } = reply else { return unexpected(&reply) };
+        self.asked().on_proposed(Ok(&applied.result));
+        Ok(Executed { applied, at })
     }
 
     /// Waits until the state that is returned is at least as new as everything that was
@@ -192,10 +189,9 @@ impl Handle {
         let asked_at = Instant::now();
         let answer = self.ask(0, Event::Read).await;
         self.asked().on_read(answer.as_ref().map(|_| ()).map_err(|why| *why), asked_at.elapsed());
-        match answer? {
-            Reply::ReadReady => Ok(self.published()),
-            other => unexpected(&other),
-        }
+        let reply = answer?;
+        let Reply::ReadReady = reply else { return unexpected(&reply) };
+        Ok(self.published())
     }
 
     /// Changes the configuration.
@@ -209,10 +205,9 @@ impl Handle {
         context: MembershipContext,
     ) -> Result<Result<(), MembershipRefusal>, Unavailable> {
         let event = |ticket| Event::ChangeMembership { ticket, changes, context };
-        match self.ask(0, event).await? {
-            Reply::Membership(outcome) => Ok(outcome),
-            other => unexpected(&other),
-        }
+        let reply = self.ask(0, event).await?;
+        let Reply::Membership(outcome) = reply else { return unexpected(&reply) };
+        Ok(outcome)
     }
 
     /// Hands leadership over; only the leader can.
@@ -224,10 +219,9 @@ impl Handle {
         &self,
         to: Option<MemberId>,
     ) -> Result<Result<(), TransferRefusal>, Unavailable> {
-        match self.ask(0, |ticket| Event::Transfer { ticket, to }).await? {
-            Reply::Transferred(outcome) => Ok(outcome),
-            other => unexpected(&other),
-        }
+        let reply = self.ask(0, |ticket| Event::Transfer { ticket, to }).await?;
+        let Reply::Transferred(outcome) = reply else { return unexpected(&reply) };
+        Ok(outcome)
     }
 
     /// Starts the time of a lease anew, at whatever member leads.
@@ -236,13 +230,10 @@ impl Handle {
     ///
     /// If no leader could be asked in time.
     pub async fn lease_renew(&self, id: i64) -> Result<LeaseLife, Unavailable> {
-        match self.ask(0, |ticket| Event::LeaseRenew { ticket, id }).await? {
-            Reply::LeaseRenewed(life) => {
-                self.asked().on_renewed(&life);
-                Ok(life)
-            }
-            other => unexpected(&other),
-        }
+        let reply = self.ask(0, |ticket| Event::LeaseRenew { ticket, id }).await?;
+        let Reply::LeaseRenewed(life) = reply else { return unexpected(&reply) };
+        self.asked().on_renewed(&life);
+        Ok(life)
     }
 
     /// Asks the leader how long a lease lives. Its keys are told by [`Handle::lease_keys`].
@@ -251,10 +242,9 @@ impl Handle {
     ///
     /// If no leader could be asked in time.
     pub async fn lease_time_to_live(&self, id: i64) -> Result<LeaseLife, Unavailable> {
-        match self.ask(0, |ticket| Event::LeaseTimeToLive { ticket, id }).await? {
-            Reply::LeaseTimeToLive(life) => Ok(life),
-            other => unexpected(&other),
-        }
+        let reply = self.ask(0, |ticket| Event::LeaseTimeToLive { ticket, id }).await?;
+        let Reply::LeaseTimeToLive(life) = reply else { return unexpected(&reply) };
+        Ok(life)
     }
 
     /// Returns the IDs of all leases, as this member knows them.

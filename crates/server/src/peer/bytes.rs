@@ -5,7 +5,7 @@ use thiserror::Error;
 
 /// What a peer has sent is not what a member says.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum WireError {
+pub(crate) enum WireError {
     /// It ends too early.
     #[error("the message ends {missing} bytes too early")]
     Short {

@@ -8,7 +8,7 @@
 //! ```
 //!
 //! - [`Hub`](hub::Hub) decides who is told what, and when. It is plain data, without time or tasks.
-//! - [`Shard`](shard::Shard) holds the hub of the connections of one thread, gives it the state of
+//! - [`Shard`] holds the hub of the connections of one thread, gives it the state of
 //!   the store and the time, and wakes the streams that were given something.
 //! - [`Answers`] is one stream: it reads requests, and gives what the hub has queued to the
 //!   connection as fast as that takes it.
