@@ -108,6 +108,7 @@ pub const GROUP: &str = "raft.holdfast.dev";
     )
 )]
 #[serde(default, rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = rules(rule::SPEC)))]
 pub struct RaftClusterSpec {
     /// How many members there are to be: an odd number, or 0 to hibernate, which keeps the volumes.
     #[schemars(range(min = 0))]
@@ -122,6 +123,7 @@ pub struct RaftClusterSpec {
     /// The volume that each member has.
     pub storage: StorageSpec,
     /// What a member's container asks for, and what it may use.
+    #[schemars(extend("x-kubernetes-validations" = rules(rule::RESOURCES)))]
     pub resources: ResourceRequirements,
     /// What else the pods are to carry.
     pub pod_template: PodTemplateSpec,
@@ -149,17 +151,19 @@ pub struct RaftClusterSpec {
 #[serde(default, rename_all = "camelCase")]
 pub struct ImageSpec {
     /// Registry and name, without tag.
-    #[schemars(length(min = 1, max = 255))]
+    #[schemars(length(max = 255))]
     #[schemars(extend("x-kubernetes-validations" = rules(rule::REPOSITORY)))]
     pub repository: String,
     /// The image's digest, which then stands for the tag.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 71), regex(pattern = "^sha256:[0-9a-f]{64}$"))]
+    #[schemars(length(max = 128))]
+    #[schemars(extend("x-kubernetes-validations" = rules(rule::DIGEST)))]
     pub digest: Option<String>,
     /// When nodes ask the registry.
     pub pull_policy: PullPolicy,
     /// Secrets with credentials for the registry.
     #[schemars(length(max = 8))]
+    #[schemars(extend("x-kubernetes-validations" = rules(rule::PULL_SECRETS)))]
     pub pull_secrets: Vec<LocalObjectReference>,
 }
 
@@ -185,6 +189,7 @@ pub struct StorageSpec {
     /// The class of the volumes; that of the Kubernetes cluster if not given.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 253))]
+    #[schemars(extend("x-kubernetes-validations" = rules(rule::STORAGE_CLASS)))]
     pub storage_class_name: Option<String>,
     /// What becomes of volumes that are not needed any more.
     pub retention: RetentionSpec,
@@ -218,6 +223,7 @@ pub struct PodTemplateSpec {
     pub metadata: PodMetadata,
     /// Which nodes fit.
     #[schemars(extend("maxProperties" = 16))]
+    #[schemars(extend("x-kubernetes-validations" = rules(rule::NODE_SELECTOR)))]
     pub node_selector: BTreeMap<String, String>,
     /// Which taints are tolerated.
     #[schemars(length(max = 32))]
@@ -232,10 +238,12 @@ pub struct PodTemplateSpec {
     /// How important the pods are.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 253))]
+    #[schemars(extend("x-kubernetes-validations" = rules(rule::PRIORITY_CLASS)))]
     pub priority_class_name: Option<String>,
     /// Takes the place of the account that the operator makes, which may do nothing.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 253))]
+    #[schemars(extend("x-kubernetes-validations" = rules(rule::SERVICE_ACCOUNT)))]
     pub service_account_name: Option<String>,
 }
 
@@ -244,11 +252,12 @@ pub struct PodTemplateSpec {
 #[serde(default, rename_all = "camelCase")]
 pub struct PodMetadata {
     /// Labels beside ours.
-    #[schemars(extend("maxProperties" = 32))]
+    #[schemars(extend("maxProperties" = 16))]
     #[schemars(extend("x-kubernetes-validations" = rules(rule::LABELS)))]
     pub labels: BTreeMap<String, String>,
     /// Annotations.
-    #[schemars(extend("maxProperties" = 32))]
+    #[schemars(extend("maxProperties" = 16))]
+    #[schemars(extend("x-kubernetes-validations" = rules(rule::ANNOTATIONS)))]
     pub annotations: BTreeMap<String, String>,
 }
 
@@ -259,7 +268,8 @@ pub struct SchedulingSpec {
     /// Whether two members may run in one place.
     pub anti_affinity: AntiAffinity,
     /// The label of nodes whose value is a place.
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(length(max = 317))]
+    #[schemars(extend("x-kubernetes-validations" = rules(rule::TOPOLOGY_KEY)))]
     pub topology_key: String,
 }
 

@@ -12,6 +12,18 @@ pub const DEFINITION_FILE: &str = "manifests/crd/raftclusters.raft.holdfast.dev.
 const EMBEDDED: &[&str] =
     &["affinity", "resources", "tolerations", "topologySpreadConstraints", "pullSecrets"];
 
+/// How many kinds of resources a container may ask for.
+const RESOURCES_MAX: u32 = 8;
+
+/// How long an amount may be. Numbers have no length.
+const AMOUNT_CHARACTERS_MAX: u32 = 20;
+
+/// How long the value of a label may be.
+const LABEL_MAX: u32 = 63;
+
+/// How long a name may be.
+const NAME_MAX: u32 = 253;
+
 /// Returns the definition.
 ///
 /// # Panics
@@ -22,6 +34,7 @@ pub fn definition() -> Value {
     let mut definition =
         serde_json::to_value(RaftCluster::crd()).expect("a definition consists of plain values");
     strip(&mut definition, false);
+    bound(&mut definition);
     definition
 }
 
@@ -47,12 +60,39 @@ fn strip(value: &mut Value, is_embedded: bool) {
             if fields.get("format").is_some_and(|format| format == "uint32") {
                 fields.remove("format");
             }
+            // Unless a null is a value, Kubernetes takes it for a field that is not there, and fills
+            // in what is then to stand there.
+            if fields.get("nullable").is_some_and(Value::is_boolean) {
+                fields.remove("nullable");
+            }
             for (name, value) in fields {
                 strip(value, is_embedded || EMBEDDED.contains(&name.as_str()));
             }
         }
         Value::Array(values) => values.iter_mut().for_each(|value| strip(value, is_embedded)),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+/// Bounds what is not of our types, so that rules about it have a bounded cost; and leaves out
+/// claims of devices, which would need a place in the pod, too.
+fn bound(definition: &mut Value) {
+    let versions = definition["spec"]["versions"].as_array_mut().expect("there are versions");
+    for version in versions {
+        let spec = &mut version["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"];
+        let resources = &mut spec["resources"]["properties"];
+        resources.as_object_mut().expect("resources have fields").remove("claims");
+        for kind in ["requests", "limits"] {
+            resources[kind]["maxProperties"] = RESOURCES_MAX.into();
+            resources[kind]["additionalProperties"]["maxLength"] = AMOUNT_CHARACTERS_MAX.into();
+        }
+        spec["storage"]["properties"]["size"]["maxLength"] = AMOUNT_CHARACTERS_MAX.into();
+        let template = &mut spec["podTemplate"]["properties"];
+        template["nodeSelector"]["additionalProperties"]["maxLength"] = LABEL_MAX.into();
+        let metadata = &mut template["metadata"]["properties"];
+        metadata["labels"]["additionalProperties"]["maxLength"] = LABEL_MAX.into();
+        let secret = &mut spec["image"]["properties"]["pullSecrets"]["items"]["properties"];
+        secret["name"]["maxLength"] = NAME_MAX.into();
     }
 }
 

@@ -33,11 +33,12 @@ pub struct ServerSpec {
 /// When old revisions are dropped.
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 #[serde(default, rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = rules(rule::AUTO_COMPACTION)))]
 pub struct AutoCompaction {
     /// What `retention` counts.
     pub mode: CompactionMode,
     /// How much is kept: a time such as `1h`, or a number of revisions; `0` keeps all.
-    #[schemars(length(max = 32), regex(pattern = "^[0-9]+(s|m|h)?$"))]
+    #[schemars(length(max = 32))]
     pub retention: String,
 }
 
@@ -65,6 +66,6 @@ impl Default for ServerSpec {
 
 impl Default for AutoCompaction {
     fn default() -> AutoCompaction {
-        AutoCompaction { mode: CompactionMode::Periodic, retention: "0".to_owned() }
+        AutoCompaction { mode: CompactionMode::Periodic, retention: "1h".to_owned() }
     }
 }

@@ -48,7 +48,8 @@ pub struct Plaintext {}
 #[serde(rename_all = "camelCase")]
 pub struct SecretRef {
     /// Its name, in the namespace of the cluster.
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(length(max = 253))]
+    #[schemars(extend("x-kubernetes-validations" = rules(rule::SECRET)))]
     pub name: String,
 }
 
@@ -57,11 +58,13 @@ pub struct SecretRef {
 #[serde(rename_all = "camelCase")]
 pub struct IssuerRef {
     /// The name of the issuer.
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(length(max = 253))]
+    #[schemars(extend("x-kubernetes-validations" = rules(rule::ISSUER)))]
     pub name: String,
     /// `Issuer` or `ClusterIssuer`.
     #[serde(default = "issuer_kind")]
     #[schemars(length(max = 63))]
+    #[schemars(extend("x-kubernetes-validations" = rules(rule::ISSUER_KIND)))]
     pub kind: String,
 }
 
