@@ -22,7 +22,8 @@
 //!
 //! # Where we differ from etcd
 //!
-//! - The events of several revisions come in one answer if they were executed together.
+//! - The events of several revisions come in one answer if they were executed together, or soon
+//!   after a change that hundreds watch.
 //! - A question for progress that comes while a watcher is behind is answered when none is any
 //!   more. etcd forgets it, and the client has to ask again.
 //! - A watch that was compacted away does not keep the others of its stream from hearing of

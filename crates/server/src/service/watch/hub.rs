@@ -90,6 +90,8 @@ pub(super) struct Hub {
     asking: Vec<Key<Stream>>,
     /// When streams are told of progress.
     ticks: BTreeSet<(Duration, Key<Stream>)>,
+    /// How many answers with events were queued, ever.
+    answers_queued: u64,
     events_sent: u64,
     events_pending: usize,
     compacted_away: u64,
@@ -227,6 +229,7 @@ impl Hub {
             ready: Vec::new(),
             asking: Vec::new(),
             ticks: BTreeSet::new(),
+            answers_queued: 0,
             events_sent: 0,
             events_pending: 0,
             compacted_away: 0,
@@ -345,6 +348,11 @@ impl Hub {
             self.streams[*key].is_ready = false;
         }
         self.ready.drain(..)
+    }
+
+    /// How many answers with events were queued since the hub was made.
+    pub(super) fn answers_queued(&self) -> u64 {
+        self.answers_queued
     }
 
     /// Returns what the hub is busy with.

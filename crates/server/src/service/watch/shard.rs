@@ -23,6 +23,17 @@ use crate::status::Refusal;
 /// that streams which were opened together are not told of progress together for ever.
 const JITTER_PARTS: u32 = 10;
 
+/// What a client needs for an answer when it is busy, about. Who was given many is left so much time
+/// for each before the next: what happens meanwhile then comes in one answer, and costs the client,
+/// and us, a fraction.
+const PACE_PER_ANSWER: Duration = Duration::from_micros(10);
+
+/// Nobody is left less time than this: changes that few watch are never delayed.
+const PACE_MIN: Duration = Duration::from_millis(2);
+
+/// Nobody waits longer than this.
+const PACE_MAX: Duration = Duration::from_millis(10);
+
 /// The watchers of the connections of one thread.
 ///
 /// Everything is done on that thread, so the lock is never waited for.
@@ -47,6 +58,22 @@ struct State {
     is_closed: bool,
     /// What the metrics were told.
     told: Counts,
+}
+
+/// What a turn has come to.
+struct Turn {
+    work: Work,
+    /// How many answers were queued.
+    answers: u64,
+    /// When there will be work if nothing happens.
+    next_tick: Option<Duration>,
+}
+
+/// Returns how long those who were given so many answers are left alone. `None` if there are few.
+fn pause(answers: u64) -> Option<Duration> {
+    let answers = u32::try_from(answers).unwrap_or(u32::MAX);
+    let pause = PACE_PER_ANSWER.saturating_mul(answers);
+    (PACE_MIN <= pause).then(|| pause.min(PACE_MAX))
 }
 
 impl Shard {
@@ -155,16 +182,22 @@ impl Shard {
         let mut changes = self.handle.changes();
         let mut closing = self.handle.closing();
         let mut tick = std::pin::pin!(tokio::time::sleep_until(self.begun));
+        let mut answers = 0;
         loop {
-            let next_tick = match self.turn() {
-                None => return,
-                Some((Work::Remains, _)) => {
-                    // Streams send, and requests are read, before the next turn.
-                    tokio::task::yield_now().await;
-                    continue;
+            let Some(turn) = self.turn() else { return };
+            answers += turn.answers;
+            if turn.work == Work::Remains {
+                // Streams send, and requests are read, before the next turn.
+                tokio::task::yield_now().await;
+                continue;
+            }
+            if let Some(pause) = pause(std::mem::take(&mut answers)) {
+                tokio::select! {
+                    () = tokio::time::sleep(pause) => {}
+                    _ = closing.wait_for(|is_closing| *is_closing) => return self.close_all(),
                 }
-                Some((Work::Done, next_tick)) => next_tick.map(|after| self.begun + after),
-            };
+            }
+            let next_tick = turn.next_tick.map(|after| self.begun + after);
             if let Some(next_tick) = next_tick
                 && next_tick != tick.deadline()
             {
@@ -181,13 +214,14 @@ impl Shard {
         }
     }
 
-    /// Does a bounded amount of work. Returns whether there is more, and when there will be if
-    /// nothing happens; or `None` if there are no streams any more.
-    fn turn(&self) -> Option<(Work, Option<Duration>)> {
+    /// Does a bounded amount of work. Returns `None` if there are no streams any more.
+    fn turn(&self) -> Option<Turn> {
         let published = self.handle.published();
         let now = Moment { view: &published.view, term: published.term.0 };
         let mut state = self.state.lock();
+        let before = state.hub.answers_queued();
         let work = state.hub.turn(&now);
+        let answers = state.hub.answers_queued() - before;
         state.hub.on_time(self.begun.elapsed(), &now);
         state.wake_ready();
         state.tell(&self.metrics, &now);
@@ -195,7 +229,7 @@ impl Shard {
             state.is_driven = false;
             return None;
         }
-        Some((work, state.hub.next_tick()))
+        Some(Turn { work, answers, next_tick: state.hub.next_tick() })
     }
 
     /// Ends all streams.
@@ -228,5 +262,23 @@ impl State {
         watch.pending_events.shift(before.events_pending, counts.events_pending);
         watch.events.add(counts.events_sent - before.events_sent);
         watch.cancelled_compacted.add(counts.compacted_away - before.compacted_away);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn changes_that_few_watch_are_never_delayed() {
+        assert_eq!(pause(0), None);
+        assert_eq!(pause(199), None);
+    }
+
+    #[test]
+    fn changes_that_many_watch_are_collected_for_a_bounded_time() {
+        assert_eq!(pause(200), Some(PACE_MIN));
+        assert_eq!(pause(1000), Some(PACE_MAX));
+        assert_eq!(pause(u64::MAX), Some(PACE_MAX));
     }
 }

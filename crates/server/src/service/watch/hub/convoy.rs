@@ -135,7 +135,8 @@ impl Hub {
             watcher.progress.on_event();
             for message in &messages {
                 let bytes_max = self.limits.answer_bytes_max;
-                stream.push_events(watcher.id, message, bytes_max, &mut watcher.last);
+                let is_new = stream.push_events(watcher.id, message, bytes_max, &mut watcher.last);
+                self.answers_queued += u64::from(is_new);
                 self.events_pending += message.events_len();
             }
             if !stream.is_ready {

@@ -116,22 +116,23 @@ impl Stream {
     }
 
     /// Queues events, behind the last ones of the same watcher if that makes an answer of no more
-    /// than `bytes_max`.
+    /// than `bytes_max`. Tells whether it took an answer of its own.
     pub(super) fn push_events(
         &mut self,
         id: i64,
         message: &Message,
         bytes_max: usize,
         last: &mut Last,
-    ) {
+    ) -> bool {
         let outgoing = Outgoing::events(id, message);
         self.queue_bytes += outgoing.weight();
         self.events_len += outgoing.events_len();
         if last.epoch == self.epoch && self.queue[last.at].add(message, bytes_max) {
-            return;
+            return false;
         }
         *last = Last { epoch: self.epoch, at: self.queue.len() };
         self.queue.push_back(outgoing);
+        true
     }
 
     pub(super) fn take(&mut self, into: &mut VecDeque<Outgoing>) {
