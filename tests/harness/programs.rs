@@ -100,6 +100,15 @@ pub fn kube_apiserver() -> Result<PathBuf> {
     tool("KUBE_APISERVER_BIN", &format!("kubernetes-{KUBERNETES_VERSION}/kube-apiserver"))
 }
 
+/// Returns the path of `kubectl`: that of `KUBECTL_BIN`, or the one in the cache.
+///
+/// # Errors
+///
+/// If it is not there.
+pub fn kubectl() -> Result<PathBuf> {
+    tool("KUBECTL_BIN", &format!("kubernetes-{KUBERNETES_VERSION}/kubectl"))
+}
+
 /// Returns the path of a program that is found by `PATH`.
 ///
 /// # Errors

@@ -8,5 +8,6 @@ mod conformance;
 mod differential;
 
 mod draw;
+mod kubernetes;
 mod process;
 mod watchers;

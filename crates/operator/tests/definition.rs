@@ -42,3 +42,15 @@ fn empty_specification_makes_a_cluster_of_three() {
     assert_eq!(spec.replicas, 3);
     assert!(spec.tls.client.auto.is_some() && spec.tls.peer.auto.is_some(), "{:?}", spec.tls);
 }
+
+#[test]
+fn certificates_come_from_the_operator_unless_another_source_is_given() {
+    let source = |text: &str| {
+        let spec: operator::crd::RaftClusterSpec = serde_yaml::from_str(text).unwrap();
+        spec.tls.client
+    };
+    assert_eq!(source("tls: {client: {}}"), operator::crd::TlsSource::default());
+    assert_eq!(source("tls: {client: {auto: {}}}"), operator::crd::TlsSource::default());
+    let own = source("tls: {client: {secretRef: {name: demo-tls}}}");
+    assert!(own.auto.is_none() && own.secret_ref.is_some(), "{own:?}");
+}

@@ -1,7 +1,7 @@
 //! The definition of the kind, as Kubernetes is given it.
 
 use kube::CustomResourceExt as _;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::RaftCluster;
 
@@ -11,6 +11,9 @@ pub const DEFINITION_FILE: &str = "manifests/crd/raftclusters.raft.holdfast.dev.
 /// Types of Kubernetes whose fields are documented there: their texts would be most of ours.
 const EMBEDDED: &[&str] =
     &["affinity", "resources", "tolerations", "topologySpreadConstraints", "pullSecrets"];
+
+/// What the kind is, in one sentence.
+const DESCRIPTION: &str = "A replicated key-value store that speaks etcd's API and heals itself.";
 
 /// How many kinds of resources a container may ask for.
 const RESOURCES_MAX: u32 = 8;
@@ -35,6 +38,9 @@ pub fn definition() -> Value {
         serde_json::to_value(RaftCluster::crd()).expect("a definition consists of plain values");
     strip(&mut definition, false);
     bound(&mut definition);
+    leave_tls_open(&mut definition);
+    schemas(&mut definition).for_each(|schema| schema["description"] = DESCRIPTION.into());
+    schemas(&mut definition).for_each(|schema| open_status(&mut schema["properties"]["status"]));
     definition
 }
 
@@ -49,12 +55,27 @@ pub fn definition_yaml() -> String {
     text
 }
 
+/// The schemas of all versions.
+fn schemas(definition: &mut Value) -> impl Iterator<Item = &mut Value> {
+    let versions = definition["spec"]["versions"].as_array_mut().expect("there are versions");
+    versions.iter_mut().map(|version| &mut version["schema"]["openAPIV3Schema"])
+}
+
+/// The fields of the specification in all versions.
+fn specifications(definition: &mut Value) -> impl Iterator<Item = &mut Value> {
+    schemas(definition).map(|schema| &mut schema["properties"]["spec"]["properties"])
+}
+
 /// Removes the descriptions inside of types that are not ours, and what only Rust understands.
 fn strip(value: &mut Value, is_embedded: bool) {
     match value {
         Value::Object(fields) => {
-            if is_embedded && fields.get("description").is_some_and(Value::is_string) {
-                fields.remove("description");
+            if let Some(Value::String(description)) = fields.get_mut("description") {
+                // The lines of a source file are not those of a screen.
+                *description = description.replace('\n', " ");
+                if is_embedded {
+                    fields.remove("description");
+                }
             }
             // A word of Rust's, which Kubernetes warns of.
             if fields.get("format").is_some_and(|format| format == "uint32") {
@@ -74,12 +95,34 @@ fn strip(value: &mut Value, is_embedded: bool) {
     }
 }
 
+/// Fills in no source of certificates: see [`super::TlsSource`].
+fn leave_tls_open(definition: &mut Value) {
+    for spec in specifications(definition) {
+        spec["tls"]["default"] = json!({ "client": {}, "peer": {} });
+        for audience in ["client", "peer"] {
+            spec["tls"]["properties"][audience]["default"] = json!({});
+        }
+    }
+}
+
+/// Lets a status hold words that a later version of the operator has, and this one has not.
+fn open_status(value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            if fields.get("enum").is_some_and(Value::is_array) {
+                fields.remove("enum");
+            }
+            fields.values_mut().for_each(open_status);
+        }
+        Value::Array(values) => values.iter_mut().for_each(open_status),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
 /// Bounds what is not of our types, so that rules about it have a bounded cost; and leaves out
 /// claims of devices, which would need a place in the pod, too.
 fn bound(definition: &mut Value) {
-    let versions = definition["spec"]["versions"].as_array_mut().expect("there are versions");
-    for version in versions {
-        let spec = &mut version["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"];
+    for spec in specifications(definition) {
         let resources = &mut spec["resources"]["properties"];
         resources.as_object_mut().expect("resources have fields").remove("claims");
         for kind in ["requests", "limits"] {

@@ -8,7 +8,7 @@ type Rule = (&'static str, &'static str);
 /// `spec.replicas`.
 pub(super) const REPLICAS: &[Rule] = &[
     (
-        "self == 0 || self % 2 == 1",
+        "self % 2 != 0 || self == 0",
         "replicas is even: one member less fails as seldom and is faster; ask for 1, 3, 5, 7 or \
          9, or for 0 to hibernate",
     ),
@@ -33,12 +33,14 @@ pub(super) const VERSION: &[Rule] = &[
     ),
     (
         "!self.matches('^[0-9]{1,6}[.][0-9]{1,6}[.][0-9]{1,6}$') || \
+         self.split('.')[0] != oldSelf.split('.')[0] || \
          int(self.split('.')[1]) <= int(oldSelf.split('.')[1]) + 1",
         "version skips a minor version: members of neighbouring versions understand each other, \
          others need not; go one by one, and wait for each to finish",
     ),
     (
         "!self.matches('^[0-9]{1,6}[.][0-9]{1,6}[.][0-9]{1,6}$') || \
+         self.split('.')[0] != oldSelf.split('.')[0] || \
          int(self.split('.')[1]) + 1 >= int(oldSelf.split('.')[1])",
         "version goes back by more than one minor version: what newer members wrote cannot be \
          read by that one; restore a snapshot into a new cluster",
@@ -49,6 +51,7 @@ pub(super) const VERSION: &[Rule] = &[
 pub(super) const SPEC: &[Rule] = &[
     (
         "!isQuantity(string(self.storage.size)) || \
+         !quantity(string(self.storage.size)).isGreaterThan(quantity('0')) || \
          quantity(string(self.storage.size)).asApproximateFloat() >= 2.0 * \
          double(self.server.quotaBytes)",
         "storage.size is less than twice server.quotaBytes: while a checkpoint is written, the one \
@@ -285,9 +288,8 @@ pub(super) const TLS: &[Rule] = &[
 /// `spec.tls.client` and `spec.tls.peer`.
 pub(super) const TLS_SOURCE: &[Rule] = &[(
     "[has(self.auto), has(self.secretRef), has(self.certManager), \
-         has(self.disabled)].filter(given, given).size() == 1",
-    "tls wants exactly one of auto, secretRef, certManager and disabled for clients, and one for \
-         peers",
+     has(self.disabled)].filter(given, given).size() <= 1",
+    "tls gives more than one of auto, secretRef, certManager and disabled: keep one of them",
 )];
 
 /// `spec.tls.*.secretRef.name`.

@@ -1,7 +1,7 @@
 //! How connections are protected, and where certificates come from.
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::rule::{self, rules};
 
@@ -11,12 +11,17 @@ use super::rule::{self, rules};
 #[schemars(extend("x-kubernetes-validations" = rules(rule::TLS)))]
 pub struct TlsSpec {
     /// Between clients and members.
+    #[serde(deserialize_with = "auto_if_none")]
     pub client: TlsSource,
     /// Between members.
+    #[serde(deserialize_with = "auto_if_none")]
     pub peer: TlsSource,
 }
 
-/// Where certificates come from: exactly one of these.
+/// Where certificates come from: one of these, `auto` if none is given.
+//
+// What is read from an object has exactly one. Kubernetes stores none if none was given: whoever
+// later applied another one would have both.
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 #[schemars(extend("x-kubernetes-validations" = rules(rule::TLS_SOURCE)))]
@@ -81,4 +86,15 @@ impl Default for TlsSource {
             disabled: None,
         }
     }
+}
+
+/// Reads a source, of which an object may give none.
+fn auto_if_none<'de, D: Deserializer<'de>>(deserializer: D) -> Result<TlsSource, D::Error> {
+    let mut source = TlsSource::deserialize(deserializer)?;
+    let is_given =
+        source.secret_ref.is_some() || source.cert_manager.is_some() || source.disabled.is_some();
+    if !is_given {
+        source.auto = Some(OwnCertificates {});
+    }
+    Ok(source)
 }
