@@ -81,8 +81,8 @@ fn strip(value: &mut Value, is_embedded: bool) {
             if fields.get("format").is_some_and(|format| format == "uint32") {
                 fields.remove("format");
             }
-            // Unless a null is a value, Kubernetes takes it for a field that is not there, and fills
-            // in what is then to stand there.
+            // Unless a null is a value, Kubernetes takes it for a field that is not there, and
+            // fills in what is then to stand there.
             if fields.get("nullable").is_some_and(Value::is_boolean) {
                 fields.remove("nullable");
             }
