@@ -160,6 +160,7 @@ async fn run(config: Config) -> Result<()> {
         routes: &|_| Routes::new().add_service(KvServer::new(Stub)),
         pages,
         tls: TlsFactory::new(&config)?.client_server(),
+        metrics: Arc::default(),
         options: Options::default(),
     });
     println!("listening on {:?}", server.addresses());

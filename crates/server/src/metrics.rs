@@ -27,7 +27,7 @@ mod rpc;
 mod storage;
 mod text;
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 pub use asked::AskedMetrics;
@@ -57,7 +57,7 @@ pub struct Metrics {
     /// Watches.
     pub watch: WatchMetrics,
     /// Clients and other members.
-    pub network: NetworkMetrics,
+    pub network: Arc<NetworkMetrics>,
     /// Calls of gRPC, by method.
     pub rpc: RpcMetrics,
     health: HealthMetrics,
@@ -74,7 +74,7 @@ impl Metrics {
             disk: DiskMetrics::new(),
             mvcc: MvccMetrics::new(),
             watch: WatchMetrics::default(),
-            network: NetworkMetrics::default(),
+            network: Arc::default(),
             rpc: RpcMetrics::new(config.metrics == MetricsDetail::Extensive),
             health: HealthMetrics::default(),
             features: config.features.clone(),

@@ -66,7 +66,15 @@ pub async fn run(config: Config) -> Result<ExitCode> {
     let fitness = Arc::new(Fitness::new(metrics.clone()));
     let pages = Arc::new(Pages::new(fitness.clone(), PROBE_TIMEOUT));
 
-    let replica = open(&config, &tls, &pages).await?;
+    // From here on, because a member may wait for long until it is admitted, and a process that is
+    // the first of its container does not end by a signal that nobody handles.
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let replica = tokio::select! {
+        replica = open(&config, &tls, &pages, &metrics) => replica?,
+        _ = terminate.recv() => return Ok(ExitCode::SUCCESS),
+        _ = interrupt.recv() => return Ok(ExitCode::SUCCESS),
+    };
     let (handle, local, mut driver) = start(&config, replica, &tls, metrics.clone());
     metrics.show(handle.clone());
     fitness.set(handle.clone());
@@ -76,8 +84,6 @@ pub async fn run(config: Config) -> Result<ExitCode> {
     chores::start(&config, &handle);
     tokio::spawn(announce(config.clone(), handle.clone()));
 
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
     let exit = tokio::select! {
         exit = &mut driver => {
             // Whoever was answered last is to hear it.
@@ -95,7 +101,12 @@ pub async fn run(config: Config) -> Result<ExitCode> {
 }
 
 /// Opens this member's state, or begins it.
-async fn open(config: &Config, tls: &TlsFactory, pages: &Arc<Pages>) -> Result<Replica> {
+async fn open(
+    config: &Config,
+    tls: &TlsFactory,
+    pages: &Arc<Pages>,
+    metrics: &Metrics,
+) -> Result<Replica> {
     let disk: Arc<dyn Disk> = Arc::new(match config.storage.durability {
         Durability::Synced => RealDisk::new(),
         Durability::Unsafe => {
@@ -120,7 +131,7 @@ async fn open(config: &Config, tls: &TlsFactory, pages: &Arc<Pages>) -> Result<R
         );
         return Ok(Replica::open(disk, options)?);
     }
-    let Birth { member_id, genesis, order } = be_born(config, tls, pages).await?;
+    let Birth { member_id, genesis, order } = be_born(config, tls, pages, metrics).await?;
     info!(member = format!("{member_id:x}"), ?genesis, "begins its life");
     let replica = Replica::create(disk, options(config, &dir, member_id), genesis)?;
     if let Some(order) = order {
@@ -133,7 +144,12 @@ async fn open(config: &Config, tls: &TlsFactory, pages: &Arc<Pages>) -> Result<R
 
 /// Finds out who this member is. While it awaits admission, it can be asked and told at its client
 /// addresses.
-async fn be_born(config: &Config, tls: &TlsFactory, pages: &Arc<Pages>) -> Result<Birth> {
+async fn be_born(
+    config: &Config,
+    tls: &TlsFactory,
+    pages: &Arc<Pages>,
+    metrics: &Metrics,
+) -> Result<Birth> {
     let peer_tls = tls.peer_client();
     if !matches!(config.cluster.start, ClusterStart::Join(_)) {
         return birth(config, peer_tls.as_ref(), None).await;
@@ -146,6 +162,7 @@ async fn be_born(config: &Config, tls: &TlsFactory, pages: &Arc<Pages>) -> Resul
         routes: &routes,
         pages: pages.clone(),
         tls: tls.client_server(),
+        metrics: Arc::clone(&metrics.network),
         options: addresses::options(&config.limits),
     });
     let birth = birth(config, peer_tls.as_ref(), Some(orders)).await?;
@@ -229,6 +246,7 @@ async fn serve(
         routes: &routes,
         pages,
         tls: tls.client_server(),
+        metrics: Arc::clone(&metrics.network),
         options: addresses::options(&config.limits),
     }))
 }

@@ -70,6 +70,7 @@ fn own(result: &RangeResult<'_>, request: &Range) -> RangeAnswer {
         more: result.more,
         count: i64::try_from(result.count).expect("there are fewer keys than 2^63"),
         keys_only: request.keys_only,
+        target: request.target,
     }
 }
 

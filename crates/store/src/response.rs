@@ -3,7 +3,7 @@
 use mvcc::{Revision, Version};
 use thiserror::Error;
 
-use crate::command::AlarmKind;
+use crate::command::{AlarmKind, Target};
 
 /// What became of a command: the same on every member.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,6 +56,8 @@ pub struct RangeAnswer {
     pub count: i64,
     /// Whether the versions are to be sent without their values.
     pub keys_only: bool,
+    /// What the versions are sorted by.
+    pub target: Target,
 }
 
 /// What a transaction did.

@@ -66,7 +66,7 @@ fn of_response(response: &Response) -> Said {
 }
 
 pub(crate) fn of_range(answer: &RangeAnswer) -> Said {
-    let RangeAnswer { versions, more, count, keys_only } = answer;
+    let RangeAnswer { versions, more, count, keys_only, target: _ } = answer;
     Said::Range { rows: rows(versions), more: *more, count: *count, keys_only: *keys_only }
 }
 

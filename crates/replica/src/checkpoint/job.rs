@@ -28,6 +28,14 @@ pub struct CheckpointOutcome {
     pub(crate) bytes: Result<u64, Fault>,
 }
 
+impl CheckpointOutcome {
+    /// How long the file is, now that it is durable. `None` if it could not be made.
+    #[must_use]
+    pub fn bytes(&self) -> Option<u64> {
+        self.bytes.as_ref().ok().copied()
+    }
+}
+
 impl CheckpointJob {
     pub(crate) fn new(disk: Arc<dyn Disk>, dir: PathBuf, head: Head, image: Image) -> Self {
         CheckpointJob { disk, dir, head, image }

@@ -14,6 +14,7 @@ mod txn;
 use bytes::BufMut;
 use etcd_api::Encode;
 use mvcc::Version;
+use store::Target;
 
 use super::header::Header;
 use super::wire;
@@ -32,6 +33,19 @@ pub enum KeyForm {
 }
 
 impl KeyForm {
+    /// What is sent of the versions of a range. To sort by values etcd fetches the whole versions,
+    /// and forgets to take the lease away again.
+    #[must_use]
+    pub fn of(keys_only: bool, target: Target) -> KeyForm {
+        match target {
+            _ if !keys_only => KeyForm::Whole,
+            Target::Value => KeyForm::KeyAndLease,
+            Target::Key | Target::Version | Target::CreateRevision | Target::ModRevision => {
+                KeyForm::KeyOnly
+            }
+        }
+    }
+
     fn encoded_len(self, version: &Version) -> usize {
         match self {
             KeyForm::Whole => version.encoded().bytes().len(),

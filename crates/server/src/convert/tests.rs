@@ -118,8 +118,13 @@ fn deletion_is_answered_with_the_versions_before_if_they_were_wanted() {
 }
 
 fn read(keys_only: bool) -> OperationResponse {
-    let versions = versions();
-    OperationResponse::Range(store::RangeAnswer { versions, more: false, count: 2, keys_only })
+    OperationResponse::Range(store::RangeAnswer {
+        versions: versions(),
+        more: false,
+        count: 2,
+        keys_only,
+        target: store::Target::Key,
+    })
 }
 
 fn deleted(deleted: i64) -> OperationResponse {

@@ -280,11 +280,17 @@ impl Driver {
 
 /// Does what was to be done in the background.
 fn run_job(job: Job, metrics: &Metrics) -> Finished {
-    let is_checkpoint = matches!(job, Job::Checkpoint(_));
     let began = Instant::now();
     let finished = job.run();
-    if is_checkpoint {
-        metrics.disk.checkpoint.observe(began.elapsed());
+    match &finished {
+        Finished::Checkpoint(outcome) => match outcome.bytes() {
+            Some(bytes) => {
+                metrics.disk.checkpoint.observe(began.elapsed());
+                metrics.disk.checkpoint_bytes.observe_number(bytes);
+            }
+            None => metrics.disk.checkpoint_failures.increment(),
+        },
+        Finished::Segment(_) => {}
     }
     finished
 }

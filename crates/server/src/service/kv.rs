@@ -11,7 +11,7 @@ use etcd_api::etcdserverpb::kv_server::Kv;
 use mvcc::Revision;
 use prost::Message;
 use replica::Published;
-use store::{Command, Range, Response as Executed, Target, Txn};
+use store::{Command, Range, Response as Executed, Txn};
 use tonic::{Request, Response, Status};
 
 use super::Limits;
@@ -71,7 +71,7 @@ impl KvService {
         Ok(Encoded::new(RangeAnswer {
             header: Some(self.door.header_without_revision(&published).at(revision)),
             versions: answer.versions,
-            form: form_of(&range),
+            form: KeyForm::of(range.keys_only, range.target),
             more: answer.more,
             count: answer.count.cast_unsigned(),
         }))
@@ -250,18 +250,6 @@ enum Consistency {
 impl Consistency {
     fn of(serializable: bool) -> Consistency {
         if serializable { Consistency::Serializable } else { Consistency::Linearizable }
-    }
-}
-
-/// Tells what of its versions a range is answered with. To sort by values etcd fetches the whole
-/// versions, and forgets to take the lease away again.
-fn form_of(range: &Range) -> KeyForm {
-    match range.target {
-        _ if !range.keys_only => KeyForm::Whole,
-        Target::Value => KeyForm::KeyAndLease,
-        Target::Key | Target::Version | Target::CreateRevision | Target::ModRevision => {
-            KeyForm::KeyOnly
-        }
     }
 }
 

@@ -23,8 +23,9 @@ use super::opening::{Opening, recognize};
 use super::peer::{Peer, Remote};
 use super::routes::Routes;
 use super::server::{Options, Phase};
-use super::socket::{Loose, Prefixed, Socket};
+use super::socket::{Counted, Loose, Prefixed, Socket};
 use crate::http::Pages;
+use crate::metrics::NetworkMetrics;
 use crate::tls::{Identity, ServerTls};
 
 /// Calls that a client may cancel before they were looked at. A client that opens and cancels one
@@ -51,6 +52,7 @@ pub(super) struct Common {
     pub(super) tls: Option<Arc<ServerTls>>,
     pub(super) routes: Arc<Routes>,
     pub(super) pages: Arc<Pages>,
+    pub(super) metrics: Arc<NetworkMetrics>,
     pub(super) options: Options,
     pub(super) phase: watch::Receiver<Phase>,
 }
@@ -58,10 +60,13 @@ pub(super) struct Common {
 /// The stream below HTTP.
 type Stream = Prefixed<Layer>;
 
+/// What a client has connected to.
+type Client = Counted<Socket>;
+
 /// What carries the bytes.
 enum Layer {
-    Plain(Prefixed<Socket>),
-    Tls(Box<TlsStream<Prefixed<Socket>>>),
+    Plain(Prefixed<Client>),
+    Tls(Box<TlsStream<Prefixed<Client>>>),
 }
 
 /// A connection of which is known what it is.
@@ -109,8 +114,9 @@ pub(super) async fn serve(
     let mut phase = common.phase.clone();
     let serving = async {
         let limit = common.options.opening_timeout;
+        let client = Counted::new(socket.fasten()?, Arc::clone(&common.metrics));
         let opened = tokio::select! {
-            opened = timeout(limit, open(socket.fasten()?, common)) => opened,
+            opened = timeout(limit, open(client, common)) => opened,
             // Whoever has not asked for anything yet is not waited for.
             () = closing(common.phase.clone()) => return Ok(()),
         };
@@ -138,7 +144,7 @@ pub(super) async fn serve(
 }
 
 /// Finds out what the client wants to speak, through TLS if there is to be any. `None` if it left.
-async fn open(socket: Socket, common: &Common) -> Result<Option<Opened>, ConnectionError> {
+async fn open(socket: Client, common: &Common) -> Result<Option<Opened>, ConnectionError> {
     let Some((opening, mut socket)) = recognize(socket).await? else { return Ok(None) };
     let protocol = match opening {
         Opening::Tls => return secure(socket, common).await,
@@ -156,7 +162,7 @@ async fn open(socket: Socket, common: &Common) -> Result<Option<Opened>, Connect
 }
 
 /// Answers somebody who speaks HTTP/1 without TLS, in the words of Go.
-async fn explain_tls(socket: &mut Prefixed<Socket>) -> io::Result<()> {
+async fn explain_tls(socket: &mut Prefixed<Client>) -> io::Result<()> {
     use tokio::io::AsyncWriteExt;
     let text = "HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n";
     socket.write_all(text.as_bytes()).await?;
@@ -164,7 +170,7 @@ async fn explain_tls(socket: &mut Prefixed<Socket>) -> io::Result<()> {
 }
 
 async fn secure(
-    socket: Prefixed<Socket>,
+    socket: Prefixed<Client>,
     common: &Common,
 ) -> Result<Option<Opened>, ConnectionError> {
     let tls = match (common.security, &common.tls) {

@@ -17,6 +17,7 @@ use super::routes::Routes;
 use super::shards::{ShardId, Shards};
 use super::socket::Socket;
 use crate::http::Pages;
+use crate::metrics::NetworkMetrics;
 use crate::tls::ServerTls;
 
 /// How long nothing is accepted after the system has refused to: it has run out of something that
@@ -64,6 +65,8 @@ pub struct Plan<'a> {
     pub pages: Arc<Pages>,
     /// The certificates. It may be `None` if no listener wants TLS.
     pub tls: Option<Arc<ServerTls>>,
+    /// Counts connections and what goes over them.
+    pub metrics: Arc<NetworkMetrics>,
     /// What connections may do.
     pub options: Options,
 }
@@ -126,7 +129,7 @@ struct Acceptor {
 /// Starts to accept connections, on the runtime that this is called on.
 #[must_use]
 pub fn serve(plan: Plan<'_>) -> Server {
-    let Plan { listeners, shards, routes, pages, tls, options } = plan;
+    let Plan { listeners, shards, routes, pages, tls, metrics, options } = plan;
     let (phase, phase_seen) = watch::channel(Phase::Serving);
     let (alive_held, alive) = mpsc::channel(1);
     let routes: Vec<Arc<Routes>> = shards.ids().map(|id| Arc::new(routes(id))).collect();
@@ -146,6 +149,7 @@ pub fn serve(plan: Plan<'_>) -> Server {
                 tls: tls.clone(),
                 routes: Arc::clone(routes),
                 pages: Arc::clone(&pages),
+                metrics: Arc::clone(&metrics),
                 options: options.clone(),
                 phase: phase_seen.clone(),
             })

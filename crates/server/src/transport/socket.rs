@@ -2,10 +2,13 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
+
+use crate::metrics::NetworkMetrics;
 
 /// The bytes by which the beginning of HTTP/2 is known, and the most that is read to know it.
 pub(super) const OPENING_BYTES_MAX: usize = 24;
@@ -45,6 +48,64 @@ impl Loose {
             Loose::Tcp(stream) => Socket::Tcp(TcpStream::from_std(stream)?),
             Loose::Unix(stream) => Socket::Unix(UnixStream::from_std(stream)?),
         })
+    }
+}
+
+/// A connection of a client that is counted, and what goes over it.
+#[derive(Debug)]
+pub(super) struct Counted<S> {
+    stream: S,
+    metrics: Arc<NetworkMetrics>,
+}
+
+impl<S> Counted<S> {
+    /// Counts `stream` among the connections until it is dropped.
+    pub(super) fn new(stream: S, metrics: Arc<NetworkMetrics>) -> Counted<S> {
+        metrics.client_connections.increment();
+        Counted { stream, metrics }
+    }
+}
+
+impl<S> Drop for Counted<S> {
+    fn drop(&mut self) {
+        self.metrics.client_connections.decrement();
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Counted<S> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let me = self.get_mut();
+        let before = buffer.filled().len();
+        let read = Pin::new(&mut me.stream).poll_read(cx, buffer);
+        me.metrics.client_received_bytes.add((buffer.filled().len() - before) as u64);
+        read
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Counted<S> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let me = self.get_mut();
+        let written = Pin::new(&mut me.stream).poll_write(cx, bytes);
+        if let Poll::Ready(Ok(len)) = &written {
+            me.metrics.client_sent_bytes.add(*len as u64);
+        }
+        written
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_shutdown(cx)
     }
 }
 

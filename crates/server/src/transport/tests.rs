@@ -66,6 +66,19 @@ async fn large_answer_arrives_whole_at_a_client_that_reads_slowly() {
 }
 
 #[tokio::test]
+async fn connections_and_what_goes_over_them_are_counted() {
+    let harness = Harness::plain().await;
+    let mut client = Client::connect(harness.dial().await).await;
+    let request = RangeRequest { key: "large".into(), limit: 1 << 20, ..RangeRequest::default() };
+    client.kv.range(request).await.unwrap();
+    let metrics = &harness.metrics;
+    assert_eq!(metrics.client_connections.value(), 1);
+    let (received, sent) = (&metrics.client_received_bytes, &metrics.client_sent_bytes);
+    assert!(20 < received.value() && received.value() < 10_000, "{} bytes", received.value());
+    assert!(1 << 20 < sent.value() && sent.value() < 2 << 20, "{} bytes", sent.value());
+}
+
+#[tokio::test]
 async fn connections_are_spread_over_shards() {
     let harness = Harness::sharded(3).await;
     let mut shards = Vec::new();

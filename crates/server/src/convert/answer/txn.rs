@@ -160,7 +160,7 @@ fn fields(header: Header, answer: &store::RangeAnswer) -> RangeFields<'_> {
     RangeFields {
         header: Some(header),
         versions: &answer.versions,
-        form: if answer.keys_only { KeyForm::KeyOnly } else { KeyForm::Whole },
+        form: KeyForm::of(answer.keys_only, answer.target),
         more: answer.more,
         count: answer.count.cast_unsigned(),
     }

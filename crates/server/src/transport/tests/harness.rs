@@ -27,6 +27,7 @@ use tonic::{Response, Status};
 
 use crate::http::Pages;
 use crate::http::tests::Fake;
+use crate::metrics::NetworkMetrics;
 use crate::tls::ServerTls;
 use crate::transport::{
     Listen, Options, Peer, Place, Plan, Routes, Security, Server, Serves, ShardId, Shards, Sharing,
@@ -144,6 +145,7 @@ pub(super) fn byte_at(index: usize) -> u8 {
 pub(super) struct Harness {
     pub(super) server: Server,
     pub(super) stub: Arc<Stub>,
+    pub(super) metrics: Arc<NetworkMetrics>,
 }
 
 /// What is different about a server.
@@ -187,8 +189,17 @@ impl Harness {
             Routes::new().add_service(kv.max_decoding_message_size(REQUEST_BYTES_MAX))
         };
         let pages = Arc::new(Pages::new(Arc::new(Fake::default()), Duration::from_secs(5)));
-        let server = serve(Plan { listeners, shards, routes: &routes, pages, tls, options });
-        Harness { server, stub }
+        let metrics = Arc::<NetworkMetrics>::default();
+        let server = serve(Plan {
+            listeners,
+            shards,
+            routes: &routes,
+            pages,
+            tls,
+            metrics: Arc::clone(&metrics),
+            options,
+        });
+        Harness { server, stub, metrics }
     }
 
     /// A server that speaks plaintext.
