@@ -1,2 +1,3 @@
 //! The operator.
 pub mod crd;
+pub mod plan;
