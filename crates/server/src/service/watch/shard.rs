@@ -23,7 +23,7 @@ use crate::status::Refusal;
 /// that streams which were opened together are not told of progress together for ever.
 const JITTER_PARTS: u32 = 10;
 
-/// What a client needs for an answer when it is busy, about. Who was given many is left so much time
+/// What a client needs for an answer when it is busy. Who was given many is left so much time
 /// for each before the next: what happens meanwhile then comes in one answer, and costs the client,
 /// and us, a fraction.
 const PACE_PER_ANSWER: Duration = Duration::from_micros(10);
