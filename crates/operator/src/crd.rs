@@ -24,7 +24,7 @@ use std::collections::BTreeMap;
 use rule::rules;
 
 pub use condition::{ConditionStatus, ConditionType, Reason};
-pub use definition::{DEFINITION_FILE, definition, definition_yaml};
+pub use definition::{DEFINITION_FILES, definition, definition_yaml};
 pub use serving::{AutoCompaction, CompactionMode, ServerSpec};
 pub use status::{
     CertificateTimes, Condition, LeaderStatus, MemberPhase, MemberRole, MemberStatus, Operation,

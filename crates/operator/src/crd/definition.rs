@@ -5,8 +5,12 @@ use serde_json::{Value, json};
 
 use super::RaftCluster;
 
-/// Where the definition lies, seen from the root of the workspace.
-pub const DEFINITION_FILE: &str = "manifests/crd/raftclusters.raft.holdfast.dev.yaml";
+/// Where the definition lies, seen from the root of the workspace: for `kubectl apply`, and in the
+/// chart, which can read nothing outside of itself.
+pub const DEFINITION_FILES: [&str; 2] = [
+    "manifests/crd/raftclusters.raft.holdfast.dev.yaml",
+    "charts/holdfast-operator/files/raftclusters.raft.holdfast.dev.yaml",
+];
 
 /// Types of Kubernetes whose fields are documented there: their texts would be most of ours.
 const EMBEDDED: &[&str] =
