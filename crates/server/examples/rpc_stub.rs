@@ -162,6 +162,7 @@ async fn run(config: Config) -> Result<()> {
         tls: TlsFactory::new(&config)?.client_server(),
         metrics: Arc::default(),
         options: Options::default(),
+        spans: None,
     });
     println!("listening on {:?}", server.addresses());
     let mut last = (0, cpu_time()?);

@@ -83,6 +83,8 @@ pub struct Config {
     pub log: LogConfig,
     /// How much `/metrics` shows.
     pub metrics: MetricsDetail,
+    /// Where spans of calls go; `None` if there are none.
+    pub spans: Option<SpansConfig>,
     /// etcd's feature gates, which `/metrics` shows.
     pub features: FeatureGates,
 }
@@ -331,6 +333,20 @@ pub enum MetricsDetail {
     Basic,
     /// Also histograms of the duration of calls.
     Extensive,
+}
+
+/// Where spans of calls go, and of which calls there are any.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SpansConfig {
+    /// The collector as `host:port`.
+    pub address: String,
+    /// What the collector shows as the service.
+    pub service_name: String,
+    /// Which member of the service this is; `None` to say nothing of it.
+    pub instance_id: Option<String>,
+    /// Of how many of a million calls there are spans, where the caller has not decided it; at
+    /// most a million.
+    pub sampled_per_million: u32,
 }
 
 /// What a command line asks for.

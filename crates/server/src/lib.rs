@@ -15,6 +15,7 @@ pub mod metrics;
 mod peer;
 mod run;
 pub mod service;
+pub mod spans;
 pub mod status;
 pub mod tls;
 pub mod transport;

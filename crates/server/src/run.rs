@@ -35,6 +35,7 @@ use crate::member::{
 use crate::metrics::Metrics;
 use crate::peer::{self, Host, Local};
 use crate::service;
+use crate::spans::Spans;
 use crate::tls::TlsFactory;
 use crate::transport::{self, Routes, Shards};
 
@@ -43,6 +44,9 @@ const HANDOVER_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How long calls under way have when the member stops.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How long the spans of the last calls have to reach their collector.
+const SPANS_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How long a probe waits for a read.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -58,6 +62,7 @@ const COMMAND_OVERHEAD_BYTES: usize = 512 << 10;
 pub async fn run(config: Config) -> Result<ExitCode> {
     let metrics = Arc::new(Metrics::new(&config));
     let tls = TlsFactory::new(&config).context("TLS cannot be set up")?;
+    let spans = config.spans.as_ref().map(Spans::start).transpose()?.map(Arc::new);
     let host = Arc::new(Host::default());
     for url in &config.urls.listen_peer {
         let listener = peer::bind(url).await?;
@@ -80,7 +85,7 @@ pub async fn run(config: Config) -> Result<ExitCode> {
     fitness.set(handle.clone());
     host.set(local);
 
-    let server = serve(&config, &handle, pages, &tls, &metrics).await?;
+    let server = serve(&config, &handle, pages, &tls, &metrics, spans.clone()).await?;
     chores::start(&config, &handle);
     tokio::spawn(announce(config.clone(), handle.clone()));
 
@@ -94,6 +99,9 @@ pub async fn run(config: Config) -> Result<ExitCode> {
         _ = terminate.recv() => stop(&handle, server, driver).await?,
         _ = interrupt.recv() => stop(&handle, server, driver).await?,
     };
+    if let Some(spans) = spans {
+        spans.close(SPANS_TIMEOUT).await;
+    }
     Ok(match exit {
         Exit::Stopped | Exit::Removed => ExitCode::SUCCESS,
         Exit::Fault(_) => ExitCode::FAILURE,
@@ -164,6 +172,7 @@ async fn be_born(
         tls: tls.client_server(),
         metrics: Arc::clone(&metrics.network),
         options: addresses::options(&config.limits),
+        spans: None,
     });
     let birth = birth(config, peer_tls.as_ref(), Some(orders)).await?;
     server.close().await;
@@ -230,6 +239,7 @@ async fn serve(
     pages: Arc<Pages>,
     tls: &TlsFactory,
     metrics: &Arc<Metrics>,
+    spans: Option<Arc<Spans>>,
 ) -> Result<transport::Server> {
     let listeners = transport::bind(&wishes(&config.urls)).await?;
     let cores = available_parallelism().map_or(1, usize::from);
@@ -248,6 +258,7 @@ async fn serve(
         tls: tls.client_server(),
         metrics: Arc::clone(&metrics.network),
         options: addresses::options(&config.limits),
+        spans,
     }))
 }
 

@@ -58,6 +58,7 @@ mod shards;
 mod socket;
 #[cfg(test)]
 mod tests;
+mod traced;
 
 pub use listener::{BindError, Listen, Listener, Place, Security, Serves, Sharing, bind};
 pub use oversize::too_large;

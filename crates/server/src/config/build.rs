@@ -9,8 +9,8 @@ use super::settings::{Settings, default};
 use super::{
     AutoCompaction, CertificateFiles, ClusterConfig, ClusterStart, Config, Durability,
     FeatureGates, HttpPolicy, Limits, LogConfig, LogFormat, LogLevel, LogOutput, MemberUrls,
-    MetricsDetail, SocketOptions, StorageConfig, Timing, TlsConfig, TlsPolicy, TlsVersion,
-    WarningThresholds,
+    MetricsDetail, SocketOptions, SpansConfig, StorageConfig, Timing, TlsConfig, TlsPolicy,
+    TlsVersion, WarningThresholds,
 };
 use crate::bootstrap::InitialCluster;
 use crate::config::duration::parse_duration;
@@ -77,6 +77,7 @@ pub(super) fn config(
             "extensive" => MetricsDetail::Extensive,
             _ => MetricsDetail::Basic,
         },
+        spans: spans(settings)?,
         features,
         name,
     })
@@ -274,6 +275,31 @@ fn auto_compaction(settings: &Settings) -> Result<AutoCompaction, ConfigError> {
         Some(duration) => Ok(AutoCompaction::Periodic(duration)),
         None => Err(wants("a number of hours, or a duration such as 5m")),
     }
+}
+
+fn spans(settings: &Settings) -> Result<Option<SpansConfig>, ConfigError> {
+    if !settings.switch("enable-distributed-tracing") {
+        return Ok(None);
+    }
+    let address = settings.text("distributed-tracing-address");
+    let authority: Option<http::uri::Authority> = address.parse().ok();
+    let is_address = |authority: http::uri::Authority| {
+        authority.port_u16().is_some() && !authority.host().is_empty() && !address.contains('@')
+    };
+    if !authority.is_some_and(is_address) {
+        return Err(ConfigError::Value {
+            place: settings.place("distributed-tracing-address"),
+            expected: "an address of the form host:port, such as localhost:4317".to_owned(),
+            given: address,
+        });
+    }
+    Ok(Some(SpansConfig {
+        address,
+        service_name: settings.text("distributed-tracing-service-name"),
+        instance_id: Some(settings.text("distributed-tracing-instance-id"))
+            .filter(|id| !id.is_empty()),
+        sampled_per_million: settings.number("distributed-tracing-sampling-rate"),
+    }))
 }
 
 fn log(settings: &Settings) -> Result<LogConfig, ConfigError> {

@@ -377,6 +377,29 @@ fn few_entries_between_snapshots_make_checkpoints_due_sooner() {
 }
 
 #[test]
+fn spans_are_sent_only_if_the_switch_is_on() {
+    let words = ["--distributed-tracing-sampling-rate=7", "--distributed-tracing-address=c:1"];
+    assert_eq!(member(&words).spans, None);
+    let on = "--enable-distributed-tracing";
+    let spans = member(&[on]).spans.unwrap();
+    assert_eq!((spans.address.as_str(), spans.service_name.as_str()), ("localhost:4317", "etcd"));
+    assert_eq!((spans.instance_id, spans.sampled_per_million), (None, 0));
+    let id = "--distributed-tracing-instance-id=m0";
+    let spans = member(&[&[on, id][..], &words].concat()).spans.unwrap();
+    assert_eq!((spans.address.as_str(), spans.sampled_per_million), ("c:1", 7));
+    assert_eq!(spans.instance_id.as_deref(), Some("m0"));
+    for address in ["", "c", "http://c:1", "c:x", ":1", "a@c:1"] {
+        assert_eq!(
+            error(&[on, "--distributed-tracing-address", address]),
+            format!(
+                "--distributed-tracing-address wants an address of the form host:port, such as \
+                 localhost:4317, and was given `{address}`"
+            )
+        );
+    }
+}
+
+#[test]
 fn the_flags_of_kubeadm_are_taken() {
     let config = member(&[
         "--advertise-client-urls=https://10.0.0.1:2379",

@@ -26,6 +26,7 @@ use super::server::{Options, Phase};
 use super::socket::{Counted, Loose, Prefixed, Socket};
 use crate::http::Pages;
 use crate::metrics::NetworkMetrics;
+use crate::spans::Spans;
 use crate::tls::{Identity, ServerTls};
 
 /// Calls that a client may cancel before they were looked at. A client that opens and cancels one
@@ -55,6 +56,7 @@ pub(super) struct Common {
     pub(super) metrics: Arc<NetworkMetrics>,
     pub(super) options: Options,
     pub(super) phase: watch::Receiver<Phase>,
+    pub(super) spans: Option<Arc<Spans>>,
 }
 
 /// The stream below HTTP.
@@ -129,6 +131,7 @@ pub(super) async fn serve(
             pages: Arc::clone(&common.pages),
             serves: common.serves,
             peer,
+            spans: common.spans.clone(),
         };
         match opened.protocol {
             Protocol::Http2 => Ok(http2(opened.stream, dispatch, common).await?),

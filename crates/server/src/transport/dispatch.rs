@@ -18,7 +18,9 @@ use super::listener::Serves;
 use super::oversize;
 use super::peer::Peer;
 use super::routes::{Call, Routes};
+use super::traced::{TracedBody, TracedCall};
 use crate::http::{PageFuture, Pages};
+use crate::spans::{CallSpan, Spans};
 
 /// Sends the requests of one connection to where they are answered.
 #[derive(Clone)]
@@ -27,12 +29,16 @@ pub(super) struct Dispatch {
     pub(super) pages: Arc<Pages>,
     pub(super) serves: Serves,
     pub(super) peer: Arc<Peer>,
+    /// `None` if no call has a span.
+    pub(super) spans: Option<Arc<Spans>>,
 }
 
 /// The answer to a request, on its way.
 pub(super) enum Answer {
     /// A call.
     Call(Call),
+    /// A call that has a span.
+    Traced(Box<TracedCall>),
     /// A page.
     Page(PageFuture),
     /// It was clear at once. `None` when it was taken.
@@ -43,6 +49,8 @@ pub(super) enum Answer {
 pub(super) enum AnswerBody {
     /// Of a call.
     Call(tonic::body::Body),
+    /// Of a call that has a span.
+    Traced(Box<TracedBody>),
     /// Of a page.
     Page(Full<Bytes>),
     /// Of a call that was refused, whose headers say everything.
@@ -67,9 +75,28 @@ impl hyper::service::Service<Request<Incoming>> for Dispatch {
             return Answer::Page(self.pages.answer(&request));
         }
         request.extensions_mut().insert(Arc::clone(&self.peer));
+        if let Some(spans) = &self.spans
+            && let Some(span) = spans.begin(request.uri().path(), request.headers())
+        {
+            return self.trace(request, span);
+        }
         match self.routes.answer(request) {
             Ok(call) => Answer::Call(call),
             Err(status) => refuse(status),
+        }
+    }
+}
+
+impl Dispatch {
+    /// Makes a call that has a span.
+    #[cold]
+    fn trace(&self, request: Request<Incoming>, span: CallSpan) -> Answer {
+        match self.routes.answer(request) {
+            Ok(call) => Answer::Traced(Box::new(TracedCall::new(call, span))),
+            Err(status) => {
+                span.end(&status);
+                refuse(status)
+            }
         }
     }
 }
@@ -97,6 +124,7 @@ impl Future for Answer {
                 oversize::reword(response.headers_mut());
                 Poll::Ready(Ok(response.map(AnswerBody::Call)))
             }
+            Answer::Traced(call) => call.poll(cx).map(Ok),
             Answer::Page(page) => page.as_mut().poll(cx).map(|page| Ok(page.map(AnswerBody::Page))),
             Answer::Known(response) => {
                 let status = response.take().expect("nobody polls after the answer").into_body();
@@ -116,6 +144,7 @@ impl Body for AnswerBody {
     ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
         match self.get_mut() {
             AnswerBody::Call(body) => Pin::new(body).poll_frame(cx),
+            AnswerBody::Traced(body) => Pin::new(body.as_mut()).poll_frame(cx),
             AnswerBody::Page(body) => Pin::new(body)
                 .poll_frame(cx)
                 .map(|frame| frame.map(|frame| frame.map_err(|never| match never {}))),
@@ -126,6 +155,7 @@ impl Body for AnswerBody {
     fn is_end_stream(&self) -> bool {
         match self {
             AnswerBody::Call(body) => body.is_end_stream(),
+            AnswerBody::Traced(body) => body.is_end_stream(),
             AnswerBody::Page(body) => body.is_end_stream(),
             AnswerBody::Empty => true,
         }
@@ -134,6 +164,7 @@ impl Body for AnswerBody {
     fn size_hint(&self) -> SizeHint {
         match self {
             AnswerBody::Call(body) => body.size_hint(),
+            AnswerBody::Traced(body) => body.size_hint(),
             AnswerBody::Page(body) => body.size_hint(),
             AnswerBody::Empty => SizeHint::with_exact(0),
         }

@@ -18,6 +18,7 @@ use super::shards::{ShardId, Shards};
 use super::socket::Socket;
 use crate::http::Pages;
 use crate::metrics::NetworkMetrics;
+use crate::spans::Spans;
 use crate::tls::ServerTls;
 
 /// How long nothing is accepted after the system has refused to: it has run out of something that
@@ -69,6 +70,8 @@ pub struct Plan<'a> {
     pub metrics: Arc<NetworkMetrics>,
     /// What connections may do.
     pub options: Options,
+    /// Tells a collector of calls; `None` if nobody wants to know.
+    pub spans: Option<Arc<Spans>>,
 }
 
 /// How far a server is with its end.
@@ -129,7 +132,7 @@ struct Acceptor {
 /// Starts to accept connections, on the runtime that this is called on.
 #[must_use]
 pub fn serve(plan: Plan<'_>) -> Server {
-    let Plan { listeners, shards, routes, pages, tls, metrics, options } = plan;
+    let Plan { listeners, shards, routes, pages, tls, metrics, options, spans } = plan;
     let (phase, phase_seen) = watch::channel(Phase::Serving);
     let (alive_held, alive) = mpsc::channel(1);
     let routes: Vec<Arc<Routes>> = shards.ids().map(|id| Arc::new(routes(id))).collect();
@@ -152,6 +155,7 @@ pub fn serve(plan: Plan<'_>) -> Server {
                 metrics: Arc::clone(&metrics),
                 options: options.clone(),
                 phase: phase_seen.clone(),
+                spans: spans.clone(),
             })
         });
         let acceptor = Acceptor {

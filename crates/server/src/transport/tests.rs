@@ -5,6 +5,7 @@ mod harness;
 mod limits;
 mod listening;
 mod security;
+mod spans;
 
 use etcd_api::etcdserverpb::RangeRequest;
 use http::StatusCode;

@@ -2,9 +2,6 @@
 
 use super::super::flag::{Flag, Kind, flag, switch};
 
-/// Why flags of tracing do nothing.
-const NO_TRACING: &str = "spans are not exported";
-
 /// The group `Profiling and Monitoring`.
 pub(super) const MONITORING: &[Flag] = &[
     switch("enable-pprof", "Serve profiles of the Go runtime.")
@@ -59,20 +56,26 @@ pub(super) const LOGGING: &[Flag] = &[
 
 /// The group `Distributed tracing`.
 pub(super) const TRACING: &[Flag] = &[
-    switch("enable-distributed-tracing", "Export spans.").without_effect(NO_TRACING),
-    flag("distributed-tracing-address", Kind::Text, "localhost:4317", "Where to.")
-        .without_effect(NO_TRACING),
-    flag("distributed-tracing-service-name", Kind::Text, "etcd", "As which service.")
-        .without_effect(NO_TRACING),
-    flag("distributed-tracing-instance-id", Kind::Text, "", "As which member of it.")
-        .without_effect(NO_TRACING),
+    switch("enable-distributed-tracing", "Send spans of calls to a collector, by OTLP over gRPC."),
+    flag(
+        "distributed-tracing-address",
+        Kind::Text,
+        "localhost:4317",
+        "Where the collector listens, in plaintext.",
+    ),
+    flag("distributed-tracing-service-name", Kind::Text, "etcd", "The service that spans are of."),
+    flag(
+        "distributed-tracing-instance-id",
+        Kind::Text,
+        "",
+        "Which member of the service; each wants its own.",
+    ),
     flag(
         "distributed-tracing-sampling-rate",
         Kind::Number(0, 1_000_000),
         "0",
-        "How many of a million.",
-    )
-    .without_effect(NO_TRACING),
+        "Of how many of a million calls there are spans, where the caller has not decided it.",
+    ),
 ];
 
 /// The group `Maintenance`.

@@ -21,13 +21,15 @@ use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, mpsc};
+use tokio_stream::wrappers::ReceiverStream;
 use tonic::body::Body;
 use tonic::{Response, Status};
 
 use crate::http::Pages;
 use crate::http::tests::Fake;
 use crate::metrics::NetworkMetrics;
+use crate::spans::Spans;
 use crate::tls::ServerTls;
 use crate::transport::{
     Listen, Options, Peer, Place, Plan, Routes, Security, Server, Serves, ShardId, Shards, Sharing,
@@ -76,7 +78,7 @@ struct OnShard(Arc<Stub>, ShardId);
 
 #[tonic::async_trait]
 impl Kv for OnShard {
-    type RangeStreamStream = tokio_stream::Empty<Result<Encoded, Status>>;
+    type RangeStreamStream = ReceiverStream<Result<Encoded, Status>>;
 
     /// Answers with the key; some keys ask for more.
     async fn range(
@@ -110,11 +112,20 @@ impl Kv for OnShard {
         Ok(Response::new(Encoded::of(PutResponse::default())))
     }
 
+    /// Answers once at once, and ends when it is released.
     async fn range_stream(
         &self,
         _: tonic::Request<RangeRequest>,
     ) -> Result<Response<Self::RangeStreamStream>, Status> {
-        Err(Status::unimplemented("range_stream"))
+        let (answers, stream) = mpsc::channel(1);
+        let stub = Arc::clone(&self.0);
+        tokio::spawn(async move {
+            let answer = Encoded::of(RangeResponse::default());
+            // It waits in vain if the client goes.
+            let _ = answers.send(Ok(answer)).await;
+            stub.wait().await;
+        });
+        Ok(Response::new(ReceiverStream::new(stream)))
     }
 
     async fn delete_range(
@@ -156,6 +167,7 @@ pub(super) struct Setup {
     pub(super) options: Options,
     pub(super) shards: Option<Shards>,
     pub(super) place: Place,
+    pub(super) spans: Option<Arc<Spans>>,
 }
 
 impl Default for Setup {
@@ -167,6 +179,7 @@ impl Default for Setup {
             options: Options::default(),
             shards: None,
             place: loopback(0),
+            spans: None,
         }
     }
 }
@@ -179,7 +192,7 @@ pub(super) fn loopback(port: u16) -> Place {
 impl Harness {
     /// A server with one address.
     pub(super) async fn start(setup: Setup) -> Harness {
-        let Setup { security, serves, tls, options, shards, place } = setup;
+        let Setup { security, serves, tls, options, shards, place, spans } = setup;
         let wish = Listen { place, security, serves, sharing: Sharing::Alone };
         let listeners = bind(&[wish]).await.unwrap();
         let stub = Arc::new(Stub::new());
@@ -198,6 +211,7 @@ impl Harness {
             tls,
             metrics: Arc::clone(&metrics),
             options,
+            spans,
         });
         Harness { server, stub, metrics }
     }
