@@ -13,6 +13,9 @@ pub const ETCD_VERSION: &str = "3.7.1";
 /// The version of Kubernetes that runs on Holdfast.
 pub const KUBERNETES_VERSION: &str = "1.36.3";
 
+/// The version of Helm that installs the chart.
+pub const HELM_VERSION: &str = "4.3.1";
+
 /// Which server a cluster consists of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Server {
@@ -107,6 +110,15 @@ pub fn kube_apiserver() -> Result<PathBuf> {
 /// If it is not there.
 pub fn kubectl() -> Result<PathBuf> {
     tool("KUBECTL_BIN", &format!("kubernetes-{KUBERNETES_VERSION}/kubectl"))
+}
+
+/// Returns the path of `helm`: that of `HELM_BIN`, or the one in the cache.
+///
+/// # Errors
+///
+/// If it is not there.
+pub fn helm() -> Result<PathBuf> {
+    tool("HELM_BIN", &format!("helm-{HELM_VERSION}/helm"))
 }
 
 /// Returns the path of a program that is found by `PATH`.

@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 
 use tests::programs::or_skip;
 
+mod chart;
 mod control_plane;
 mod stage;
 
