@@ -14,7 +14,7 @@ use crate::record::{self, Ending};
 use crate::recovery::{Recovered, Replay, Start, replay};
 use crate::sector::{self, Position, Salt, offset_of, sectors_for};
 use crate::segment::{BEGINNING_SECTORS_MAX, Header};
-use crate::spare::{Leftover, Preparation, Spare};
+use crate::spare::{Leftover, Preparation, Released, Spare};
 
 /// The log, open to be written. One at a time has it.
 ///
@@ -29,8 +29,7 @@ pub struct Wal {
     active: Active,
     /// The segments before, the oldest first, with the highest index of an entry in each.
     sealed: Vec<(PathBuf, Index)>,
-    /// Segments that are not needed any more, the oldest first.
-    released: Vec<PathBuf>,
+    released: Arc<Released>,
     spares: Vec<Spare>,
     next_spare: u64,
     durable: Outline,
@@ -104,7 +103,7 @@ impl Wal {
             id: replayed.id,
             active,
             sealed: sealed.map(|read| (read.path.clone(), read.contents.indexes.1)).collect(),
-            released: Vec::new(),
+            released: Arc::default(),
             spares,
             next_spare,
             durable: replayed.outline.clone(),
@@ -245,7 +244,7 @@ impl Wal {
             &self.options.dir,
             self.options.segment_bytes,
             number,
-            &mut self.released,
+            &self.released,
         )
     }
 
@@ -369,7 +368,7 @@ fn usable_spares(
     }
     if spares.is_empty() {
         let (dir, bytes) = (&options.dir, options.segment_bytes);
-        let made = Preparation::new(disk, dir, bytes, next_spare, &mut Vec::new()).run()?;
+        let made = Preparation::new(disk, dir, bytes, next_spare, &Arc::default()).run()?;
         spares.push(made);
         next_spare += 1;
     }

@@ -1,7 +1,8 @@
 //! Segments before and after their use: made ahead, recycled, removed.
 
+use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use disk::{Disk, OpenMode};
 
@@ -16,6 +17,14 @@ const RELEASED_MIN: usize = 4;
 
 /// See [`RELEASED_MIN`].
 const RELEASED_MAX: usize = 32;
+
+/// Segments that are not needed any more, the oldest first. Several preparations share them: each
+/// takes the oldest there is when it runs, and no other before that is durable, so that what is left
+/// has no gap.
+#[derive(Debug, Default)]
+pub(crate) struct Released {
+    paths: Mutex<VecDeque<PathBuf>>,
+}
 
 /// A file of the size of a segment, all of it written, durable, and free to be used.
 #[derive(Debug)]
@@ -33,10 +42,13 @@ pub struct Preparation {
     segment_bytes: u64,
     /// Tells this spare from others.
     number: u64,
-    /// Released segments that are too many, the oldest first.
-    surplus: Vec<PathBuf>,
-    /// A released segment to be used again, younger than those.
-    recycled: Option<PathBuf>,
+    released: Arc<Released>,
+}
+
+impl Released {
+    pub(crate) fn extend(&self, paths: impl Iterator<Item = PathBuf>) {
+        self.paths.lock().unwrap_or_else(PoisonError::into_inner).extend(paths);
+    }
 }
 
 impl Preparation {
@@ -46,20 +58,14 @@ impl Preparation {
         dir: &Path,
         segment_bytes: u64,
         number: u64,
-        released: &mut Vec<PathBuf>,
+        released: &Arc<Released>,
     ) -> Preparation {
-        let kept = usize::try_from(RELEASED_BYTES_MAX / segment_bytes).unwrap_or(usize::MAX);
-        let kept = kept.clamp(RELEASED_MIN, RELEASED_MAX);
-        let surplus_len = released.len().saturating_sub(kept + 1);
-        let surplus = released.drain(..surplus_len).collect();
-        let recycled = (!released.is_empty()).then(|| released.remove(0));
         Preparation {
-            disk: disk.clone(),
+            disk: Arc::clone(disk),
             dir: dir.to_owned(),
             segment_bytes,
             number,
-            surplus,
-            recycled,
+            released: Arc::clone(released),
         }
     }
 
@@ -70,20 +76,9 @@ impl Preparation {
     /// If [`WalError::is_full`], nothing is left behind, and another may be made later. After any
     /// other error the member stops.
     pub fn run(self) -> Result<Spare, WalError> {
-        // The oldest goes first, and for good, so that what is left has no gap.
-        for path in &self.surplus {
-            self.disk.remove(path)?;
-            self.disk.sync_dir(&self.dir)?;
-        }
         let path = self.dir.join(format!("spare-{}", self.number));
-        if let Some(recycled) = &self.recycled {
-            if self.disk.open(recycled, OpenMode::Read)?.size()? == self.segment_bytes {
-                self.disk.rename(recycled, &path)?;
-                self.disk.sync_dir(&self.dir)?;
-                return Ok(Spare { path });
-            }
-            self.disk.remove(recycled)?;
-            self.disk.sync_dir(&self.dir)?;
+        if self.recycle(&path)? {
+            return Ok(Spare { path });
         }
         let unfinished = self.dir.join(format!("spare-{}.tmp", self.number));
         let file = self.disk.open(&unfinished, OpenMode::CreateNew)?;
@@ -98,6 +93,31 @@ impl Preparation {
         self.disk.rename(&unfinished, &path)?;
         self.disk.sync_dir(&self.dir)?;
         Ok(Spare { path })
+    }
+
+    /// Removes released segments that are too many, and gives the oldest of the others the name
+    /// `spare`. Tells whether there was one.
+    fn recycle(&self, spare: &Path) -> Result<bool, WalError> {
+        let kept = usize::try_from(RELEASED_BYTES_MAX / self.segment_bytes).unwrap_or(usize::MAX);
+        let kept = kept.clamp(RELEASED_MIN, RELEASED_MAX);
+        // Held until what is done to the oldest is durable: nobody may come to a younger one before.
+        let mut released = self.released.paths.lock().unwrap_or_else(PoisonError::into_inner);
+        while let Some(oldest) = released.front() {
+            let is_surplus = kept + 1 < released.len();
+            let is_recycled = !is_surplus
+                && self.disk.open(oldest, OpenMode::Read)?.size()? == self.segment_bytes;
+            if is_recycled {
+                self.disk.rename(oldest, spare)?;
+            } else {
+                self.disk.remove(oldest)?;
+            }
+            self.disk.sync_dir(&self.dir)?;
+            released.pop_front();
+            if !is_surplus {
+                return Ok(is_recycled);
+            }
+        }
+        Ok(false)
     }
 }
 

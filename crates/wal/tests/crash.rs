@@ -190,3 +190,32 @@ fn poisoned_log_refuses_everything() {
     assert!(matches!(wal.close(), Err(WalError::Poisoned)), "nor is it closed");
     assert_eq!(disk.calls(), calls, "the disk is left alone");
 }
+
+/// A job that makes a segment ahead may take as long as it likes. Meanwhile the log may need more
+/// than one segment, which it then makes itself.
+#[test]
+fn power_fails_while_old_segments_wait_to_be_used_again() {
+    let mut waited = 0;
+    for seed in 0..200 {
+        let disk = disk(seed);
+        let mut run = Run::of(Model::default());
+        let mut rng = Rng::new(seed);
+        let mut wal = open(&disk).unwrap().0;
+        let mut waiting = None;
+        for step in 0..200 {
+            let op = run.newest().draw(&mut rng);
+            run.queue(&mut wal, &op).unwrap();
+            let before = disk.paths();
+            run.commit(&mut wal).unwrap();
+            waited += u64::from(waiting.is_some() && before != disk.paths());
+            if step % 50 == 49 {
+                waiting = wal.prepare_next();
+            }
+        }
+        drop(waiting);
+        drop(wal);
+        disk.crash(Survivors::None);
+        run.check(&open(&disk).unwrap().1, "after all");
+    }
+    assert!(100 < waited, "the log made {waited} segments while others waited");
+}
