@@ -1,3 +1,4 @@
 //! The operator.
 pub mod crd;
 pub mod plan;
+pub mod trial;
