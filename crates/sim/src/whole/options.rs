@@ -216,27 +216,28 @@ impl Options {
     /// Switches a class of faults off.
     pub fn switch_off(&mut self, fault: Fault) {
         self.nemesis.weights.retain(|(_, other)| *other != fault);
-        match fault {
-            Fault::Loss => self.network.loss = 0,
-            Fault::ImageFailure => self.network.image_failures = 0,
-            Fault::Short => self.disk.short = 0,
-            Fault::Slow => self.disk.stall = 0,
-            Fault::Skew => self.skew_max = 0,
-            _ => {}
-        }
+        let zero = |other: Fault, chance: u64| if other == fault { 0 } else { chance };
+        let small = |other: Fault, chance: u32| if other == fault { 0 } else { chance };
+        self.network.loss = small(Fault::Loss, self.network.loss);
+        self.network.image_failures = small(Fault::ImageFailure, self.network.image_failures);
+        self.disk.short = zero(Fault::Short, self.disk.short);
+        self.disk.stall = zero(Fault::Slow, self.disk.stall);
+        self.skew_max = small(Fault::Skew, self.skew_max);
     }
 
     /// The classes of faults that are on.
     #[must_use]
     pub fn faults(&self) -> Vec<Fault> {
-        let is_on = |fault: &Fault| match fault {
-            Fault::Loss => 0 < self.network.loss,
-            Fault::ImageFailure => 0 < self.network.image_failures,
-            Fault::Short => 0 < self.disk.short,
-            Fault::Slow => 0 < self.disk.stall,
-            Fault::Skew => 0 < self.skew_max,
-            deed => self.nemesis.weights.iter().any(|(weight, on)| on == deed && 0 < *weight),
-        };
+        let constant = [
+            (Fault::Loss, 0 < self.network.loss),
+            (Fault::ImageFailure, 0 < self.network.image_failures),
+            (Fault::Short, 0 < self.disk.short),
+            (Fault::Slow, 0 < self.disk.stall),
+            (Fault::Skew, 0 < self.skew_max),
+        ];
+        let deeds = self.nemesis.weights.iter().map(|(weight, deed)| (*deed, 0 < *weight));
+        let all: Vec<(Fault, bool)> = constant.into_iter().chain(deeds).collect();
+        let is_on = |fault: &Fault| all.contains(&(*fault, true));
         Fault::ALL.iter().copied().filter(is_on).collect()
     }
 }

@@ -60,7 +60,14 @@ impl Cluster {
                 self.leases.asked(id, ttl);
             }
             Question::Revoke { id } => self.leases.revoking(id),
-            _ => {}
+            Question::Get { .. }
+            | Question::Put { .. }
+            | Question::Swap { .. }
+            | Question::Attach { .. }
+            | Question::Renew { .. }
+            | Question::Left { .. }
+            | Question::Compact { .. }
+            | Question::Nothing => {}
         }
         if !self.members[at].is_up() {
             return self.end(operation, Ending::Refused);
@@ -170,10 +177,7 @@ impl Cluster {
             Ok(response) => response,
             Err(rejection) => return self.on_rejected(operation, question, *rejection),
         };
-        let succeeded = match response {
-            Response::Txn(txn) => txn.succeeded,
-            _ => true,
-        };
+        let succeeded = if let Response::Txn(txn) = response { txn.succeeded } else { true };
         self.probes.hit_if(Probe::SwapFailed, !succeeded);
         let writes = matches!(
             question,
@@ -183,9 +187,9 @@ impl Cluster {
             // Answers come after what they speak of is published.
             let revision = applied.revision.0;
             if self.history.revision_of(operation) != Some(revision) {
+                let found = self.history.revision_of(operation);
                 let text = format!(
-                    "operation {operation} is said to have written {revision}, and has written {:?}",
-                    self.history.revision_of(operation)
+                    "operation {operation} is said to have written {revision}, and has {found:?}"
                 );
                 return violation("answers", text);
             }

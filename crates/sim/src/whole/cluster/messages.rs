@@ -66,9 +66,10 @@ impl Cluster {
         self.messages += 1;
         let number = self.messages;
         self.event(|_| {
-            let (term, body) = match message {
-                PeerMessage::Raft(message) => (message.term.0, message.body.to_string()),
-                other => (0, format!("{other:?}")),
+            let (term, body) = if let PeerMessage::Raft(message) = message {
+                (message.term.0, message.body.to_string())
+            } else {
+                (0, format!("{message:?}"))
             };
             What::Sent { id: number, from, to, term, body }
         });

@@ -197,20 +197,16 @@ impl Cluster {
 
     /// Runs until the demand is met, or nobody gets any further.
     pub(super) fn run_rescue(&mut self) -> Verdict {
-        let healed = self.healed();
-        let is_possible = self.memberships().iter().all(|membership| {
-            let votes = |id: MemberId| Some(healed.contains(&id.0));
-            membership.quorum().vote_result(votes) == VoteResult::Won
-        });
-        if !is_possible || healed.is_empty() {
-            // Bits have rotted on too many disks, or members were exchanged until too few are left.
-            self.probes.hit(Probe::RescueImpossible);
-            return Ok(());
-        }
         let patience = TIMEOUTS * self.options.election_timeout_max()
             + 2 * self.options.workload.ttl_max * 1_000_000;
         let (mut reached, mut since) = (self.reached(), self.now);
         while !self.is_over() {
+            if !self.is_possible() {
+                // Bits have rotted on too many disks, or members were exchanged until too few are
+                // left.
+                self.probes.hit(Probe::RescueImpossible);
+                return Ok(());
+            }
             let end = self.now + LOOK_INTERVAL;
             self.run_until(end)?;
             let now = self.reached();
@@ -223,6 +219,35 @@ impl Cluster {
             }
         }
         self.check_healed()
+    }
+
+    /// Tells whether those who are healed can get on.
+    fn is_possible(&self) -> bool {
+        let healed = self.healed();
+        let votes = |id: MemberId| Some(healed.contains(&id.0));
+        let wins = |membership: &Membership| membership.quorum().vote_result(votes);
+        !healed.is_empty()
+            && self.memberships().iter().all(|membership| wins(membership) == VoteResult::Won)
+    }
+
+    /// Changes of the members that were under way come into force among those who are healed: who
+    /// is removed by one of them need not get on, and who is needed by one is healed as well.
+    fn follow_changes(&mut self) -> Verdict {
+        let before = self.healed();
+        let removed = |id: &u64| self.members[place(*id)].standing == Standing::Removed;
+        let gone: Vec<u64> = before.iter().copied().filter(removed).collect();
+        if let Some(rescue) = &mut self.rescue {
+            rescue.healed.retain(|id| !gone.contains(id));
+        }
+        for membership in self.memberships() {
+            self.extend_to_quorum(&membership)?;
+        }
+        let healed = self.healed();
+        if !healed.is_subset(&before) {
+            self.note(|_| "others are needed, and healed".to_owned());
+            self.cut_off_others(&healed);
+        }
+        Ok(())
     }
 
     fn is_over(&self) -> bool {
@@ -270,6 +295,7 @@ impl Cluster {
 
     /// Asks for what is demanded, and sees how far that has come.
     pub(super) fn on_look(&mut self) -> Verdict {
+        self.follow_changes()?;
         let Some(rescue) = &mut self.rescue else { return Ok(()) };
         let clients = &self.clients;
         let mut done = Vec::new();

@@ -294,11 +294,12 @@ impl Cluster {
     pub(super) fn on_stillbirth(&mut self, at: usize, fault: &ReplicaFault) -> Verdict {
         let member = &mut self.members[at];
         let id = member.id;
-        let is_damage = match fault {
-            ReplicaFault::Checkpoint(_) | ReplicaFault::Incomplete { .. } => true,
-            ReplicaFault::Wal(error) => matches!(error, wal::WalError::Corruption(_)),
-            _ => false,
-        };
+        let is_damage = matches!(
+            fault,
+            ReplicaFault::Checkpoint(_)
+                | ReplicaFault::Incomplete { .. }
+                | ReplicaFault::Wal(wal::WalError::Corruption(_))
+        );
         if is_damage && member.is_rotten {
             member.standing = Standing::Broken;
             self.probes.hit(Probe::DamageFound);

@@ -115,7 +115,8 @@ mod tests {
     fn renewal_of_what_is_gone_is_seen() {
         let mut gone = leases();
         gone.gone(7, 1200).expect("its time is over");
-        assert!(gone.confirmed(7, 1150).is_ok(), "it was asked before");
-        assert!(gone.confirmed(7, 1250).is_err());
+        assert!(gone.confirmed(7, 150).is_ok(), "it was asked long before");
+        assert!(gone.confirmed(7, 1150).is_err(), "it would have lived on");
+        assert!(gone.confirmed(7, 1250).is_err(), "it was asked afterwards");
     }
 }
