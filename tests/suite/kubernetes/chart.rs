@@ -28,6 +28,36 @@ metadata:
     pod-security.kubernetes.io/enforce: restricted
 ";
 
+/// What the operator does to what it looks after.
+const MAY: &[&str] = &[
+    "watch raftclusters.raft.holdfast.dev",
+    "patch raftclusters.raft.holdfast.dev --subresource=status",
+    "create statefulsets.apps",
+    "patch poddisruptionbudgets.policy",
+    "create secrets",
+    "delete pods",
+    "patch persistentvolumeclaims",
+    "create events.events.k8s.io",
+    "list nodes",
+];
+
+/// What it has no business to do.
+const MAY_NOT: &[&str] = &[
+    "update raftclusters.raft.holdfast.dev",
+    "delete raftclusters.raft.holdfast.dev",
+    "create pods",
+    "create pods --subresource=exec",
+    "create persistentvolumeclaims",
+    "get configmaps",
+    "create deployments.apps",
+    "delete nodes",
+    "delete persistentvolumes",
+    "create clusterrolebindings.rbac.authorization.k8s.io",
+    "delete secrets",
+    "delete statefulsets.apps",
+    "delete leases.coordination.k8s.io",
+];
+
 /// Helm, and the chart.
 struct Helm {
     program: PathBuf,
@@ -196,4 +226,36 @@ fn release_comes_changes_goes_and_comes_again_while_clusters_stay() {
     assert!(!warned.contains("PodSecurity"), "the operator's pods are not restricted: {warned}");
     let said = kubectl(&["apply", &install], "");
     assert!(!said.contains("created"), "the second time nothing is new:\n{said}");
+}
+
+#[test]
+fn operator_may_do_what_it_does_and_no_more() {
+    let needed = Helm::find().and_then(|helm| Ok((helm, Programs::find()?)));
+    let Some((mut helm, programs)) = or_skip("rights", needed) else { return };
+    let plane = ControlPlane::start(&programs).expect("an API server starts");
+    helm.config = Some(plane.config());
+    let account = format!("--as=system:serviceaccount:{NAMESPACE}:{RELEASE}");
+    let may = |what: &str, namespace: &str| {
+        let words = ["auth", "can-i", &account, "--namespace", namespace];
+        let words: Vec<&str> = words.into_iter().chain(what.split(' ')).collect();
+        let asked = plane.kubectl(&programs, &words, "").expect("kubectl runs");
+        String::from_utf8_lossy(&asked.stdout).trim() == "yes"
+    };
+
+    helm.on_chart("install", &["--create-namespace"]).expect("it is installed");
+    for what in MAY {
+        assert!(may(what, "default"), "may not {what}");
+    }
+    for what in MAY_NOT {
+        assert!(!may(what, "default"), "may {what}");
+    }
+    assert!(may("create leases.coordination.k8s.io", NAMESPACE), "may make no lease");
+    assert!(!may("create leases.coordination.k8s.io", "default"), "may make leases anywhere");
+
+    let only_here = ["--set", "scope=Namespace,rbac.nodes=false"];
+    helm.on_chart("upgrade", &only_here).expect("it is upgraded");
+    assert!(may("delete pods", NAMESPACE), "may not delete pods where it is");
+    for what in MAY {
+        assert!(!may(what, "default"), "may {what} in another namespace");
+    }
 }
