@@ -1,6 +1,6 @@
 //! The kind `RaftCluster`: what people ask for, and what they are told.
 //!
-//! The types here are the only source of the definition that Kubernetes is given: [`definition`]
+//! The types here are the only source of the definition that Kubernetes is given: [`definition()`]
 //! makes it, `manifests/crd/` holds it, and a test compares both. Rules that Kubernetes itself
 //! checks (CEL) stand beside the field that they are about; their texts say what to do. No webhook
 //! is needed, so what is refused is refused while the operator is down, too.

@@ -182,6 +182,28 @@ fn every_alert_has_a_runbook_and_every_runbook_an_alert() {
 }
 
 #[test]
+fn alerts_and_dashboard_use_metrics_that_members_have() {
+    let metrics = programs::workspace().join("crates/server/src/metrics");
+    let sources: String = fs::read_dir(metrics)
+        .expect("there are metrics")
+        .map(|file| fs::read_to_string(file.expect("it is listed").path()).expect("it is text"))
+        .collect();
+    for file in ["alerts.yaml", "dashboard.json"] {
+        let text = text_of(&format!("charts/holdfast-operator/files/{file}"));
+        let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+        let is_of_members = |word: &&str| {
+            let of_operator = ["holdfast_operator_", "holdfast_cluster_"];
+            (word.starts_with("etcd_") || word.starts_with("holdfast_"))
+                && !of_operator.iter().any(|prefix| word.starts_with(prefix))
+        };
+        for word in words.filter(is_of_members) {
+            let name = word.strip_suffix("_bucket").unwrap_or(word);
+            assert!(sources.contains(&format!("\"{name}\"")), "{file} uses {name}: there is none");
+        }
+    }
+}
+
+#[test]
 fn release_comes_changes_goes_and_comes_again_while_clusters_stay() {
     let needed = Helm::find().and_then(|helm| Ok((helm, Programs::find()?)));
     let Some((mut helm, programs)) = or_skip("release", needed) else { return };
