@@ -19,8 +19,8 @@ const RELEASED_MIN: usize = 4;
 const RELEASED_MAX: usize = 32;
 
 /// Segments that are not needed any more, the oldest first. Several preparations share them: each
-/// takes the oldest there is when it runs, and no other before that is durable, so that what is left
-/// has no gap.
+/// takes the oldest there is when it runs, and no other before that is durable, so that what is
+/// left has no gap.
 #[derive(Debug, Default)]
 pub(crate) struct Released {
     paths: Mutex<VecDeque<PathBuf>>,
@@ -100,7 +100,7 @@ impl Preparation {
     fn recycle(&self, spare: &Path) -> Result<bool, WalError> {
         let kept = usize::try_from(RELEASED_BYTES_MAX / self.segment_bytes).unwrap_or(usize::MAX);
         let kept = kept.clamp(RELEASED_MIN, RELEASED_MAX);
-        // Held until what is done to the oldest is durable: nobody may come to a younger one before.
+        // Held until what is done to the oldest is durable: nobody may take a younger one before.
         let mut released = self.released.paths.lock().unwrap_or_else(PoisonError::into_inner);
         while let Some(oldest) = released.front() {
             let is_surplus = kept + 1 < released.len();
