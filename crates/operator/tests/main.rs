@@ -1,3 +1,5 @@
 //! Tests of the operator from outside.
 
 mod definition;
+mod model;
+mod scripts;

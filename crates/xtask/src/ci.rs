@@ -60,6 +60,10 @@ fn steps() -> Vec<Step> {
         Step { name: "tests", command: cargo(&["xtask", "test"]) },
         Step { name: "simulation", command: simulator::command_line().with(["smoke"]) },
         Step { name: "planted bugs", command: cargo(&["xtask", "mutants", "--check"]) },
+        Step {
+            name: "planted bugs of the planner",
+            command: cargo(&["xtask", "mutants", "--planner"]),
+        },
     ]
 }
 

@@ -6,7 +6,9 @@
 mod args;
 mod bench;
 mod ci;
+mod cluster;
 mod command;
+mod image;
 mod mutants;
 mod simulator;
 mod tidy;
@@ -32,10 +34,14 @@ usage: cargo xtask COMMAND
       --starts N          from N different starts (5)
       --seeds-max N       give up after N seeds (20000)
   mutants --build       only make the copy and build it
+  mutants --planner     plant the operator's bugs, and hunt for them with the operator's tests
   mutants --run NAME [ARGS…]
                         run the simulator with the bug NAME planted; ARGS go to it
   tools [NAME…]         real etcd, etcdctl, etcdutl and etcd's benchmark, built into a cache; see
                         `cargo xtask tools --help`
+  cluster COMMAND       a real Kubernetes on this machine: up, down, status, and what goes wrong with
+                        nodes; see `cargo xtask cluster --help`
+  image [NAME…]         images of the server and the operator; see `cargo xtask image --help`
   bench [OPTION…]       etcd and Holdfast side by side; see `cargo xtask bench --help`
   help                  this text
 ";
@@ -61,14 +67,16 @@ fn dispatch(words: Vec<String>) -> Result<ExitCode> {
         "sim" => simulator::run(&Workspace::find()?, args),
         "mutants" => mutants::run(&Workspace::find()?, args),
         "tools" => tools::run(args),
+        "cluster" => cluster::run(&Workspace::find()?, args),
+        "image" => image::run(&Workspace::find()?, args),
         "bench" => bench::run(&Workspace::find()?, args),
         "help" | "--help" | "-h" => {
             print!("{HELP}");
             Ok(ExitCode::SUCCESS)
         }
         unknown => bail!(
-            "unknown command `{unknown}`; known are ci, test, tidy, sim, mutants, tools, bench, \
-             help (`cargo xtask help` says what they do)"
+            "unknown command `{unknown}`; known are ci, test, tidy, sim, mutants, tools, \
+             cluster, image, bench, help (`cargo xtask help` says what they do)"
         ),
     }
 }

@@ -16,6 +16,7 @@ mod copy;
 mod format;
 mod hunt;
 mod patch;
+mod planner;
 mod table;
 
 use std::collections::BTreeMap;
@@ -47,6 +48,9 @@ pub(crate) fn run(workspace: &Workspace, mut args: Args) -> Result<ExitCode> {
     if args.take_switch("--run") {
         return run_one(workspace, args.into_words());
     }
+    if args.take_switch("--planner") {
+        return planner::run(workspace, &args.into_names()?);
+    }
     let build_only = args.take_switch("--build");
     let check = args.take_switch("--check");
     let starts = args.take_number("--starts")?.unwrap_or(if check { 1 } else { STARTS });
@@ -60,7 +64,7 @@ pub(crate) fn run(workspace: &Workspace, mut args: Args) -> Result<ExitCode> {
         table::readme_with(workspace, "")?;
     }
 
-    let mutants = load(workspace)?;
+    let mutants = load(workspace, DIRECTORY)?;
     let chosen: Vec<usize> = if names.is_empty() {
         (0..mutants.len()).collect()
     } else {
@@ -106,7 +110,7 @@ pub(crate) fn run(workspace: &Workspace, mut args: Args) -> Result<ExitCode> {
 fn run_one(workspace: &Workspace, words: Vec<String>) -> Result<ExitCode> {
     let mut words = words.into_iter();
     let name = words.next().context("--run wants the name of a planted bug after it")?;
-    let mutants = load(workspace)?;
+    let mutants = load(workspace, DIRECTORY)?;
     let number = number(position(&mutants, &name)?);
     let simulator = copy::build(workspace, &mutants)?;
     let status = Command::new(&simulator)
@@ -119,12 +123,12 @@ fn run_one(workspace: &Workspace, words: Vec<String>) -> Result<ExitCode> {
 
 /// Tells whether a file, given by its path from the root, is a planted bug.
 pub(crate) fn is_mutant(path: &str) -> bool {
-    path.strip_prefix(DIRECTORY).is_some_and(|name| name.ends_with(".mutant"))
+    [DIRECTORY, planner::DIRECTORY].iter().any(|directory| is_in(directory, path))
 }
 
-/// The path of the planted bug that is called `name`, from the root.
-pub(crate) fn path_of(name: &str) -> String {
-    format!("{DIRECTORY}{name}.mutant")
+/// Tells whether a file is a planted bug of this directory.
+fn is_in(directory: &str, path: &str) -> bool {
+    path.strip_prefix(directory).is_some_and(|name| name.ends_with(".mutant"))
 }
 
 /// Plants the bugs in the sources that they are for, which `source` gives by their paths.
@@ -158,15 +162,15 @@ pub(crate) fn plant(
     (changed, misfits)
 }
 
-/// Reads all planted bugs, in the order of their names.
-fn load(workspace: &Workspace) -> Result<Vec<Mutant>> {
+/// Reads all planted bugs of a directory, in the order of their names.
+fn load(workspace: &Workspace, directory: &str) -> Result<Vec<Mutant>> {
     let mut mutants = Vec::new();
-    for path in workspace.files()?.iter().filter(|path| is_mutant(path)) {
+    for path in workspace.files()?.iter().filter(|path| is_in(directory, path)) {
         let text = std::fs::read_to_string(workspace.root.join(path))
             .with_context(|| format!("cannot read {path}"))?;
         mutants.push(format::read(path, &text).with_context(|| format!("cannot plant {path}"))?);
     }
-    ensure!(!mutants.is_empty(), "there is no planted bug in {DIRECTORY}");
+    ensure!(!mutants.is_empty(), "there is no planted bug in {directory}");
     Ok(mutants)
 }
 

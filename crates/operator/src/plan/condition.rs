@@ -87,7 +87,13 @@ fn ready(
             Some(_) => no(Reason::Hibernated, "members end; volumes are kept"),
         };
     }
+    let resumes = operation.is_some_and(|operation| {
+        operation.r#type == OperationType::Resume && view.seen.now <= operation.deadline.0
+    });
     if *is_available != ConditionStatus::True {
+        if resumes && *why != Reason::DataLost {
+            return no(Reason::Bootstrapping, "members come back to their volumes");
+        }
         return Verdict(ConditionStatus::False, *why, text.clone());
     }
     let Some(operation) = operation else {

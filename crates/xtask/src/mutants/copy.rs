@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::command::CommandLine;
 use crate::mutants::format::Mutant;
-use crate::mutants::{DIRECTORY, plant};
+use crate::mutants::{DIRECTORY, planner, plant};
 use crate::workspace::Workspace;
 
 /// The switch that each crate with planted bugs gets.
@@ -42,7 +42,8 @@ pub(crate) fn build(workspace: &Workspace, mutants: &[Mutant]) -> Result<PathBuf
     Ok(target.join("sim").join("sim"))
 }
 
-fn write_sources(workspace: &Workspace, mutants: &[Mutant], copy: &Path) -> Result<()> {
+/// Makes the copy, or brings it up to date.
+pub(super) fn write_sources(workspace: &Workspace, mutants: &[Mutant], copy: &Path) -> Result<()> {
     let read = |path: &str| std::fs::read_to_string(workspace.root.join(path)).ok();
     let (mut changed, misfits) = plant(mutants, read);
     if !misfits.is_empty() {
@@ -61,7 +62,8 @@ fn write_sources(workspace: &Workspace, mutants: &[Mutant], copy: &Path) -> Resu
 
     let mut kept = BTreeSet::new();
     for path in workspace.files()? {
-        if path.starts_with("crates/xtask/") || path.starts_with(DIRECTORY) {
+        let is_planted = path.starts_with(DIRECTORY) || path.starts_with(planner::DIRECTORY);
+        if path.starts_with("crates/xtask/") || is_planted {
             continue;
         }
         if !changed.contains_key(&path) {

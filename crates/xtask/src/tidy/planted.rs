@@ -1,15 +1,21 @@
 //! The rule for planted bugs: each still fits the source that it would break.
 
+use std::collections::BTreeMap;
+
 use super::{Finding, Tree};
 use crate::mutants;
 
 /// Every planted bug can be read, and finds the text it replaces, exactly once.
 pub(super) fn fit(tree: &Tree) -> Vec<Finding> {
     let mut planted = Vec::new();
+    let mut paths = BTreeMap::new();
     let mut findings = Vec::new();
     for file in tree.files.iter().filter(|file| mutants::is_mutant(&file.path)) {
         match mutants::read(&file.path, &file.text) {
-            Ok(mutant) => planted.push(mutant),
+            Ok(mutant) => {
+                paths.insert(mutant.name.clone(), file.path.as_str());
+                planted.push(mutant);
+            }
             Err(error) => findings.push(file.finding(
                 1,
                 "a planted bug",
@@ -21,7 +27,7 @@ pub(super) fn fit(tree: &Tree) -> Vec<Finding> {
     let (_, misfits) = mutants::plant(&planted, |path| tree.file(path).map(|f| f.text.clone()));
     for misfit in misfits {
         findings.push(Finding::at(
-            &mutants::path_of(&misfit.mutant),
+            paths[&misfit.mutant],
             1,
             "a planted bug that fits the source",
             misfit.reason,

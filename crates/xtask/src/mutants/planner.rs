@@ -1,0 +1,68 @@
+//! Bugs planted in the operator's planner, which the operator's tests must find.
+//!
+//! They lie in `crates/operator/mutants`, and are written and planted like those of the core. One
+//! build of the tests holds them all; it shares the target directory, so that what the operator
+//! depends on is built once.
+
+use std::process::{Command, ExitCode, Stdio};
+
+use anyhow::{Context, Result, bail, ensure};
+
+use super::{VARIABLE, copy, load, number, position};
+use crate::workspace::Workspace;
+
+/// Where the bugs lie.
+pub(super) const DIRECTORY: &str = "crates/operator/mutants/";
+
+/// The tests that hunt, the fastest first.
+const HUNTERS: &[&str] = &["without_faults", "scripts_print", "fault_at_every_write"];
+
+/// Plants all bugs and hunts for those that are named, or for all.
+pub(super) fn run(workspace: &Workspace, names: &[String]) -> Result<ExitCode> {
+    let mutants = load(workspace, DIRECTORY)?;
+    let chosen: Vec<usize> = if names.is_empty() {
+        (0..mutants.len()).collect()
+    } else {
+        names.iter().map(|name| position(&mutants, name)).collect::<Result<_>>()?
+    };
+    let source = workspace.target.join("mutants").join("planner");
+    copy::write_sources(workspace, &mutants, &source)?;
+    let test = |bug: u32, filter: &[&str]| -> Result<bool> {
+        let mut command = Command::new("cargo");
+        command.args(["test", "--quiet", "--package", "operator", "--test", "operator"]);
+        command.arg("--target-dir").arg(&workspace.target).args(filter);
+        command.current_dir(&source).env(VARIABLE, bug.to_string());
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+        Ok(command.status().context("cannot run cargo")?.success())
+    };
+    if !test(0, &["--no-run"])? {
+        bail!("the sources with all bugs planted do not compile; they are in {}", source.display());
+    }
+    for hunter in HUNTERS {
+        ensure!(test(0, &[hunter])?, "with no bug selected, the tests `{hunter}` should pass");
+    }
+    let mut missed = Vec::new();
+    for at in chosen {
+        let name = &mutants[at].name;
+        let mut found = None;
+        for hunter in HUNTERS {
+            if !test(number(at), &[hunter])? {
+                found = Some(hunter);
+                break;
+            }
+        }
+        match found {
+            Some(hunter) => println!("{name}: found by {hunter}"),
+            None => {
+                println!("{name}: survived");
+                missed.push(name.as_str());
+            }
+        }
+    }
+    if missed.is_empty() {
+        println!("mutants: all of the planner's found");
+        return Ok(ExitCode::SUCCESS);
+    }
+    println!("mutants: not found: {}; each is a hole in the operator's tests", missed.join(", "));
+    Ok(ExitCode::FAILURE)
+}
