@@ -304,6 +304,17 @@ impl SimFile {
     }
 }
 
+/// How much of a write a kernel does that is interrupted: it copies whole pages, so that no sector
+/// is left in half.
+fn cut_short(offset: u64, bytes: usize) -> usize {
+    let sector = crate::SECTOR_BYTES as u64;
+    let end = (offset + bytes.div_ceil(2) as u64) / sector * sector;
+    end.checked_sub(offset)
+        .and_then(|cut| usize::try_from(cut).ok())
+        .filter(|cut| 0 < *cut)
+        .unwrap_or(bytes)
+}
+
 impl DiskFile for SimFile {
     fn path(&self) -> &Path {
         &self.path
@@ -324,7 +335,7 @@ impl DiskFile for SimFile {
         let write = || {
             let (mut state, fault) = self.call(Call::Write)?;
             let wanted = match fault {
-                Some(Fault::Short) => bytes.len().div_ceil(2),
+                Some(Fault::Short) => cut_short(offset, bytes.len()),
                 Some(_) | None => bytes.len(),
             };
             let fits = state.files.fits(self.inode, offset, wanted);

@@ -44,7 +44,7 @@ pub enum Fault {
     /// A sync fails, and the kernel counts the pages as clean from then on: reads see them, later
     /// syncs succeed, and they never reach the disk.
     FailAndForget,
-    /// A read or a write does half of what it was asked to.
+    /// A read or a write does half of what it was asked to; a write, up to the end of a sector.
     Short,
     /// A write reports success, reads see it, and it never reaches the disk.
     Lose,
