@@ -63,6 +63,12 @@ pub(crate) fn path_if_there(name: &str) -> Result<Option<PathBuf>> {
     Ok(path.is_file().then_some(path))
 }
 
+/// Returns the path of the tool `name`, built if it is not there yet.
+pub(crate) fn path_or_build(name: &str) -> Result<PathBuf> {
+    let (set, tool) = find(name)?;
+    find_or_build(set, tool)
+}
+
 /// Returns the version that the cache holds of the tool `name`.
 pub(crate) fn version(name: &str) -> Result<&'static str> {
     Ok(find(name)?.0.version)
@@ -121,7 +127,7 @@ fn place(set: &Set, tool: &Tool) -> Result<PathBuf> {
 }
 
 /// Where programs are kept between runs.
-fn cache_directory() -> Result<PathBuf> {
+pub(crate) fn cache_directory() -> Result<PathBuf> {
     let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty());
     let path = match (variable("HOLDFAST_CACHE"), variable("XDG_CACHE_HOME"), variable("HOME")) {
         (Some(own), _, _) => PathBuf::from(own),

@@ -102,7 +102,7 @@ fn lock(directory: &Path) -> Result<File> {
     Ok(file)
 }
 
-/// Writes the `go.mod` of the set into `building`.
+/// Writes the `go.mod` of the set, and its own source if it has one, into `building`.
 fn write_module(set: &Set, building: &Path) -> Result<()> {
     let replaced = match set.replaces {
         Replaces::None => Vec::new(),
@@ -115,7 +115,12 @@ fn write_module(set: &Set, building: &Path) -> Result<()> {
     };
     let path = building.join("go.mod");
     fs::write(&path, set.go_mod(&replaced))
-        .with_context(|| format!("cannot write {}", path.display()))
+        .with_context(|| format!("cannot write {}", path.display()))?;
+    if let Some(source) = set.source {
+        let path = building.join("main.go");
+        fs::write(&path, source).with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    Ok(())
 }
 
 /// The `go.mod` that `module` was published with.

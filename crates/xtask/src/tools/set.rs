@@ -12,6 +12,9 @@ pub(super) struct Set {
     pub(super) replaces: Replaces,
     /// What to give to the linker beside `-s -w`.
     pub(super) linker_flags: &'static str,
+    /// The text of the `main.go` that the only tool is built from; `None` if the tools are packages
+    /// of the modules.
+    pub(super) source: Option<&'static str>,
     pub(super) tools: &'static [Tool],
 }
 
@@ -50,6 +53,7 @@ pub(super) const SETS: &[Set] = &[
         ],
         replaces: Replaces::None,
         linker_flags: "-X go.etcd.io/etcd/api/v3/version.GitSHA=v3.7.1",
+        source: None,
         tools: &[
             tool("etcd", "go.etcd.io/etcd/server/v3", "ETCD_BIN", 80),
             tool("etcdctl", "go.etcd.io/etcd/etcdctl/v3", "ETCDCTL_BIN", 10),
@@ -66,6 +70,7 @@ pub(super) const SETS: &[Set] = &[
         linker_flags: "-X k8s.io/component-base/version.gitVersion=v1.36.3 \
                        -X k8s.io/component-base/version.gitMajor=1 \
                        -X k8s.io/component-base/version.gitMinor=36",
+        source: None,
         tools: &[
             tool(
                 "kube-apiserver",
@@ -89,6 +94,33 @@ pub(super) const SETS: &[Set] = &[
             tool("kubelet", "k8s.io/kubernetes/cmd/kubelet", "KUBELET_BIN", 30),
             tool("kube-proxy", "k8s.io/kubernetes/cmd/kube-proxy", "KUBE_PROXY_BIN", 15),
         ],
+    },
+    Set {
+        name: "coredns",
+        version: "1.12.4",
+        modules: &["github.com/coredns/coredns"],
+        replaces: Replaces::None,
+        linker_flags: "",
+        source: Some(include_str!("sources/coredns.go")),
+        tools: &[tool("coredns", ".", "COREDNS_BIN", 130)],
+    },
+    Set {
+        name: "pause",
+        version: "1.0.0",
+        modules: &[],
+        replaces: Replaces::None,
+        linker_flags: "",
+        source: Some(include_str!("sources/pause.go")),
+        tools: &[tool("pause", ".", "PAUSE_BIN", 5)],
+    },
+    Set {
+        name: "helm",
+        version: "4.3.1",
+        modules: &["helm.sh/helm/v4"],
+        replaces: Replaces::None,
+        linker_flags: "-X helm.sh/helm/v4/internal/version.version=v4.3.1",
+        source: None,
+        tools: &[tool("helm", "helm.sh/helm/v4/cmd/helm", "HELM_BIN", 150)],
     },
 ];
 
@@ -117,11 +149,14 @@ impl Set {
         for module in replaced {
             text.push_str(&format!("\t{module} => {module} {}\n", self.staging_version()));
         }
-        text.push_str(")\n\ntool (\n");
-        for tool in self.tools {
-            text.push_str(&format!("\t{}\n", tool.package));
-        }
         text.push_str(")\n");
+        if self.source.is_none() {
+            text.push_str("\ntool (\n");
+            for tool in self.tools {
+                text.push_str(&format!("\t{}\n", tool.package));
+            }
+            text.push_str(")\n");
+        }
         text
     }
 
@@ -160,6 +195,15 @@ mod tests {
                     replace k8s.io/kubectl => ./staging/src/k8s.io/kubectl\n\
                     replace other => example.com/other v1.0.0\n";
         assert_eq!(replaced_by_directories(text), ["k8s.io/api", "k8s.io/kubectl"]);
+    }
+
+    #[test]
+    fn program_of_our_own_is_no_package_of_a_module() {
+        let coredns = SETS.iter().find(|set| set.name == "coredns").unwrap();
+        let text = coredns.go_mod(&[]);
+        let expected = "module tools\n\ngo 1.26\n\nrequire (\n\tgithub.com/coredns/coredns v1.12.4\n)\n\n\
+                        replace (\n)\n";
+        assert_eq!(text, expected);
     }
 
     #[test]
