@@ -198,7 +198,6 @@ impl Cluster {
             return Ok(());
         }
         process.running = Running::Yes;
-        process.missed_ticks = true;
         let is_sync_due = std::mem::take(&mut process.is_sync_due);
         self.probes.hit(Probe::Paused);
         let id = self.members[at].id;
