@@ -52,6 +52,17 @@
 //! - Backups, restoring, growing volumes: a kind of their own each, and steps here.
 //! - Winning back a cluster that lost its quorum for good: somebody must choose the survivor.
 //! - Waiting at the deletion of an object: there is no finalizer, so that it never hangs.
+pub mod apply;
+pub mod cache;
+pub mod certificates;
+pub mod children;
+pub mod controller;
 pub mod crd;
+pub mod http;
+pub mod lease;
+pub mod members;
+pub mod metrics;
+pub mod names;
+pub mod observe;
 pub mod plan;
 pub mod trial;
