@@ -17,7 +17,7 @@ mod files;
 pub(crate) mod layout;
 mod network;
 mod node;
-mod plane;
+pub(crate) mod plane;
 mod process;
 pub(crate) mod programs;
 pub(crate) mod run;
@@ -119,7 +119,13 @@ pub(crate) fn state(directory: Option<String>) -> Result<State> {
     Ok(State { directory })
 }
 
-fn parse_store(name: &str) -> Result<Store> {
+/// Tells whether there is a cluster.
+pub(crate) fn is_up(state: &State) -> bool {
+    state.path(DESCRIPTION).exists()
+}
+
+/// The store called `name`.
+pub(crate) fn parse_store(name: &str) -> Result<Store> {
     match name {
         "etcd" => Ok(Store::Etcd),
         "holdfast" => Ok(Store::Holdfast),

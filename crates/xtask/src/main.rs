@@ -8,6 +8,7 @@ mod bench;
 mod ci;
 mod cluster;
 mod command;
+mod e2e;
 mod image;
 mod mutants;
 mod simulator;
@@ -41,6 +42,8 @@ usage: cargo xtask COMMAND
                         `cargo xtask tools --help`
   cluster COMMAND       a real Kubernetes on this machine: up, down, status, and what goes wrong with
                         nodes; see `cargo xtask cluster --help`
+  e2e [OPTION…]         what pods, nodes and people do to a cluster, on that Kubernetes; see
+                        `cargo xtask e2e --help`
   image [NAME…]         images of the server and the operator; see `cargo xtask image --help`
   bench [OPTION…]       etcd and Holdfast side by side; see `cargo xtask bench --help`
   help                  this text
@@ -68,6 +71,7 @@ fn dispatch(words: Vec<String>) -> Result<ExitCode> {
         "mutants" => mutants::run(&Workspace::find()?, args),
         "tools" => tools::run(args),
         "cluster" => cluster::run(&Workspace::find()?, args),
+        "e2e" => e2e::run(&Workspace::find()?, args),
         "image" => image::run(&Workspace::find()?, args),
         "bench" => bench::run(&Workspace::find()?, args),
         "help" | "--help" | "-h" => {
@@ -76,7 +80,7 @@ fn dispatch(words: Vec<String>) -> Result<ExitCode> {
         }
         unknown => bail!(
             "unknown command `{unknown}`; known are ci, test, tidy, sim, mutants, tools, \
-             cluster, image, bench, help (`cargo xtask help` says what they do)"
+             cluster, e2e, image, bench, help (`cargo xtask help` says what they do)"
         ),
     }
 }

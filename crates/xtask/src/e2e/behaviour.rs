@@ -1,0 +1,229 @@
+//! What happens to the cluster, one behaviour after the other. Each ends when the cluster is whole
+//! again.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+
+use crate::cluster::Cluster;
+use crate::cluster::run::wait_for;
+use crate::e2e::subject::{NAME, NAMESPACE, Subject, ensure_members};
+
+/// How long the cluster may take to be whole again.
+pub(super) const LIMIT: Duration = Duration::from_secs(120);
+/// What a change of all pods may take.
+const ROLL_LIMIT: Duration = Duration::from_secs(300);
+/// How often the operator is killed while it works.
+const KILL_EVERY: Duration = Duration::from_secs(3);
+/// How long a node is away until Kubernetes has noticed.
+const NOTICE: Duration = Duration::from_secs(16);
+
+/// One of the things that happen.
+pub(super) struct Behaviour {
+    pub(super) name: &'static str,
+    pub(super) what: &'static str,
+    /// Whether nobody but the operator would do it.
+    pub(super) needs_operator: bool,
+    /// Whether it takes seconds rather than minutes.
+    pub(super) is_quick: bool,
+    pub(super) run: fn(&Subject, &Cluster) -> Result<()>,
+}
+
+/// All of them, in the order in which they are run.
+pub(super) const BEHAVIOURS: &[Behaviour] = &[
+    common("follower-deleted", "the pod of a follower is deleted", true, follower_deleted),
+    common("leader-deleted", "the pod of the leader is deleted", true, leader_deleted),
+    operators("rolled", "all pods change, one after the other", true, rolled),
+    operators("bad-image", "an image that is not there, and back", false, bad_image),
+    operators("scaled", "three members become five, and three again", true, scaled),
+    operators(
+        "operator-killed",
+        "the same, and the operator is killed all the time",
+        false,
+        killed,
+    ),
+    common("node-cut", "the node of the leader loses its network, and has it back", true, node_cut),
+    common("node-lost", "a node fails, and starts again", false, node_lost),
+    operators("disk-lost", "a node fails, and its volumes are lost with it", false, disk_lost),
+    common("quorum-lost", "two of three nodes fail, and start again", false, quorum_lost),
+    common("all-deleted", "all pods are deleted at once", true, all_deleted),
+    operators("hibernated", "no members, and back", false, hibernated),
+    operators("recreated", "deleted, and made again over its volumes", false, recreated),
+];
+
+const fn common(
+    name: &'static str,
+    what: &'static str,
+    is_quick: bool,
+    run: fn(&Subject, &Cluster) -> Result<()>,
+) -> Behaviour {
+    Behaviour { name, what, needs_operator: false, is_quick, run }
+}
+
+const fn operators(
+    name: &'static str,
+    what: &'static str,
+    is_quick: bool,
+    run: fn(&Subject, &Cluster) -> Result<()>,
+) -> Behaviour {
+    Behaviour { name, what, needs_operator: true, is_quick, run }
+}
+
+fn whole(subject: &Subject) -> Result<()> {
+    subject.wait_until_whole(3, &BTreeMap::new(), LIMIT)
+}
+
+fn follower_deleted(subject: &Subject, _: &Cluster) -> Result<()> {
+    let pod = subject.follower()?;
+    deleted(subject, &[pod])
+}
+
+fn leader_deleted(subject: &Subject, _: &Cluster) -> Result<()> {
+    let pod = subject.leader()?;
+    deleted(subject, &[pod])
+}
+
+fn all_deleted(subject: &Subject, _: &Cluster) -> Result<()> {
+    let pods: Vec<String> = subject.pods()?.into_keys().collect();
+    deleted(subject, &pods)
+}
+
+fn deleted(subject: &Subject, pods: &[String]) -> Result<()> {
+    let mut before = subject.pods()?;
+    ensure_members(&before, 3)?;
+    before.retain(|name, _| pods.contains(name));
+    let mut words = vec!["delete", "pod", "--wait=false"];
+    words.extend(pods.iter().map(String::as_str));
+    subject.ask(&words)?;
+    subject.wait_until_whole(3, &before, LIMIT)
+}
+
+fn rolled(subject: &Subject, _: &Cluster) -> Result<()> {
+    let before = subject.pods()?;
+    subject.patch(r#"{"spec":{"resources":{"requests":{"memory":"72Mi"}}}}"#)?;
+    subject.wait_until_whole(3, &before, ROLL_LIMIT)
+}
+
+fn bad_image(subject: &Subject, _: &Cluster) -> Result<()> {
+    let version = env!("CARGO_PKG_VERSION");
+    subject.patch(r#"{"spec":{"version":"0.99.0"}}"#)?;
+    wait_for("the bad image to be tried", LIMIT, || {
+        let format = "jsonpath={.items[*].status.containerStatuses[*].state.waiting.reason}";
+        let reasons = subject.ask(&["get", "pods", "-o", format])?;
+        Ok(reasons.contains("Pull").then_some(()))
+    })?;
+    subject.patch(&format!(r#"{{"spec":{{"version":"{version}"}}}}"#))?;
+    whole(subject)
+}
+
+fn scaled(subject: &Subject, _: &Cluster) -> Result<()> {
+    scale(subject, 5)?;
+    subject.wait_until_whole(5, &BTreeMap::new(), ROLL_LIMIT)?;
+    scale(subject, 3)?;
+    subject.wait_until_whole(3, &BTreeMap::new(), ROLL_LIMIT)
+}
+
+fn scale(subject: &Subject, members: u32) -> Result<()> {
+    let members = format!("--replicas={members}");
+    subject.ask(&["scale", "raftcluster", NAME, &members]).map(drop)
+}
+
+fn killed(subject: &Subject, _: &Cluster) -> Result<()> {
+    let is_over = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut killed = Instant::now();
+            while !is_over.load(std::sync::atomic::Ordering::Relaxed) {
+                if killed.elapsed() > KILL_EVERY {
+                    killed = Instant::now();
+                    kill_operator(subject);
+                }
+                std::thread::sleep(Duration::from_millis(200));
+            }
+        });
+        let result = scale(subject, 5)
+            .and_then(|()| subject.wait_until_whole(5, &BTreeMap::new(), ROLL_LIMIT))
+            .and_then(|()| subject.patch(r#"{"spec":{"resources":{"requests":{"cpu":"25m"}}}}"#))
+            .and_then(|()| subject.wait_until_whole(5, &BTreeMap::new(), ROLL_LIMIT))
+            .and_then(|()| scale(subject, 3))
+            .and_then(|()| subject.wait_until_whole(3, &BTreeMap::new(), ROLL_LIMIT));
+        is_over.store(true, std::sync::atomic::Ordering::Relaxed);
+        result
+    })
+}
+
+/// Kills all pods of the operator; that it could not be done is no failure of what is tested.
+fn kill_operator(subject: &Subject) {
+    let _ = subject.kubectl.must(&[
+        "-n",
+        "holdfast-system",
+        "delete",
+        "pods",
+        "--all",
+        "--grace-period=0",
+        "--force",
+        "--wait=false",
+    ]);
+}
+
+fn node_cut(subject: &Subject, cluster: &Cluster) -> Result<()> {
+    let node = subject.node_of(&subject.leader()?)?;
+    cluster.cut(&node)?;
+    std::thread::sleep(NOTICE);
+    cluster.mend(&node)?;
+    recovered(subject)
+}
+
+fn node_lost(subject: &Subject, cluster: &Cluster) -> Result<()> {
+    let node = subject.node_of(&subject.leader()?)?;
+    cluster.lose(&node, false)?;
+    std::thread::sleep(NOTICE);
+    cluster.bring_back(&node)?;
+    recovered(subject)
+}
+
+fn disk_lost(subject: &Subject, cluster: &Cluster) -> Result<()> {
+    let before = subject.pods()?;
+    let pod = subject.follower()?;
+    let uid = before.get(&pod).context("it is one of the pods")?.clone();
+    let node = subject.node_of(&pod)?;
+    cluster.lose(&node, true)?;
+    // Kubernetes lets go of a pod only when its node is.
+    subject.kubectl.must(&["delete", "node", &node])?;
+    let gone = BTreeMap::from([(pod, uid)]);
+    let result = subject.wait_until_whole(3, &gone, ROLL_LIMIT);
+    cluster.bring_back(&node)?;
+    result
+}
+
+fn quorum_lost(subject: &Subject, cluster: &Cluster) -> Result<()> {
+    let leader = subject.leader()?;
+    let follower = subject.follower()?;
+    let nodes = [subject.node_of(&leader)?, subject.node_of(&follower)?];
+    nodes.iter().try_for_each(|node| cluster.lose(node, false))?;
+    std::thread::sleep(NOTICE);
+    nodes.iter().try_for_each(|node| cluster.bring_back(node))?;
+    recovered(subject)
+}
+
+/// Waits until all nodes are ready, and then the cluster.
+fn recovered(subject: &Subject) -> Result<()> {
+    subject.kubectl.must(&["wait", "--for=condition=Ready", "nodes", "--all", "--timeout=60s"])?;
+    whole(subject)?;
+    subject.leader().map(drop)
+}
+
+fn hibernated(subject: &Subject, _: &Cluster) -> Result<()> {
+    scale(subject, 0)?;
+    wait_for("all pods to be gone", LIMIT, || Ok(subject.pods()?.is_empty().then_some(())))?;
+    scale(subject, 3)?;
+    whole(subject)
+}
+
+fn recreated(subject: &Subject, _: &Cluster) -> Result<()> {
+    subject.ask(&["delete", "raftcluster", NAME, "--timeout=60s"])?;
+    wait_for("all pods to be gone", LIMIT, || Ok(subject.pods()?.is_empty().then_some(())))?;
+    subject.create().with_context(|| format!("cannot be made again in {NAMESPACE}"))?;
+    whole(subject)
+}

@@ -1,0 +1,239 @@
+//! A client that sees everything: it writes values that are never used twice, one after the other,
+//! and reads all the time. What a member said was written has to be there, at once and in the end.
+//!
+//! ```text
+//! witness URL…
+//!   stdin    mark NAME   prints a line of JSON about the time since the last mark
+//!            end         looks for every write, prints a last line, and ends
+//!   stdout   {"mark":"NAME","writes":…,"failed":…,"longest_gap_ms":…,"reads":…,"lost":…}
+//! ```
+//!
+//! A write that fails may have happened or not: nothing is expected of it. Of the URLs, the next one
+//! is tried after each failure, so that a member that is gone costs one attempt.
+
+use std::io::BufRead as _;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use etcd_api::etcdserverpb as pb;
+use tests::client::Client;
+use tokio::sync::mpsc;
+use tokio::time::{sleep, timeout};
+use tonic::Status;
+
+/// How long an answer may take until another member is asked.
+const ANSWER_LIMIT: Duration = Duration::from_millis(500);
+/// How long to wait after an attempt that failed.
+const PAUSE: Duration = Duration::from_millis(10);
+/// How long the last look may take, with its attempts.
+const LOOK_LIMIT: Duration = Duration::from_secs(60);
+/// How many keys are looked at in one request.
+const PAGE: i64 = 5000;
+
+/// What is known so far, shared by who writes and who reads.
+#[derive(Debug)]
+struct Known {
+    /// The numbers of all writes that were acknowledged, in order.
+    acknowledged: Vec<u64>,
+    last_answer: Instant,
+    since: Counts,
+}
+
+/// Counts since the last mark.
+#[derive(Clone, Copy, Debug, Default)]
+struct Counts {
+    writes: u64,
+    failed: u64,
+    longest_gap: Duration,
+    reads: u64,
+    /// Acknowledged, and not seen by a later read.
+    lost: u64,
+}
+
+impl Counts {
+    fn line(&self, name: &str) -> String {
+        format!(
+            "{{\"mark\":\"{name}\",\"writes\":{},\"failed\":{},\"longest_gap_ms\":{},\"reads\":{},\
+             \"lost\":{}}}",
+            self.writes,
+            self.failed,
+            self.longest_gap.as_millis(),
+            self.reads,
+            self.lost
+        )
+    }
+}
+
+type Shared = Arc<Mutex<Known>>;
+
+fn known(shared: &Shared) -> MutexGuard<'_, Known> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn main() -> Result<()> {
+    let urls: Vec<String> = std::env::args().skip(1).collect();
+    ensure!(!urls.is_empty(), "usage: witness URL…");
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot start")?;
+    runtime.block_on(watch(&urls))
+}
+
+async fn watch(urls: &[String]) -> Result<()> {
+    let clients: Vec<Client> = urls.iter().map(|url| Client::new(url)).collect::<Result<_>>()?;
+    let shared = Arc::new(Mutex::new(Known {
+        acknowledged: Vec::new(),
+        last_answer: Instant::now(),
+        since: Counts::default(),
+    }));
+    // Nobody else's keys are under the name of this run.
+    let run = format!("witness/{}-{}/", std::process::id(), unix_milliseconds());
+    let writer = tokio::spawn(write(clients.clone(), run.clone(), shared.clone()));
+    let reader = tokio::spawn(read(clients.clone(), run.clone(), shared.clone()));
+    let mut commands = commands();
+    while let Some(command) = commands.recv().await {
+        match command.split_once(' ') {
+            Some(("mark", name)) => println!("{}", mark(&shared).line(name)),
+            Some(_) | None if command == "end" => break,
+            Some(_) | None => bail!("unknown command `{command}`; known are mark NAME, end"),
+        }
+    }
+    writer.abort();
+    reader.abort();
+    let counts = look(&clients, &run, &known(&shared).acknowledged.clone()).await?;
+    println!("{}", counts.line("end"));
+    Ok(())
+}
+
+/// What happened since the last mark. A gap that lasts is counted as far as it goes.
+fn mark(shared: &Shared) -> Counts {
+    let mut known = known(shared);
+    let gap = known.last_answer.elapsed();
+    known.since.longest_gap = known.since.longest_gap.max(gap);
+    known.last_answer = Instant::now();
+    std::mem::take(&mut known.since)
+}
+
+/// The lines of the input, read on a thread of their own.
+fn commands() -> mpsc::UnboundedReceiver<String> {
+    let (sender, receiver) = mpsc::unbounded_channel();
+    std::thread::spawn(move || {
+        for line in std::io::stdin().lock().lines().map_while(std::result::Result::ok) {
+            if sender.send(line).is_err() {
+                return;
+            }
+        }
+    });
+    receiver
+}
+
+fn key(run: &str, number: u64) -> String {
+    format!("{run}{number:012}")
+}
+
+async fn write(clients: Vec<Client>, run: String, shared: Shared) {
+    let mut at = 0;
+    for number in 1_u64.. {
+        let client = &clients[at % clients.len()];
+        let written = attempt(client.put(&key(&run, number), &number.to_string())).await;
+        {
+            let mut known = known(&shared);
+            match written {
+                Some(_) => {
+                    let gap = known.last_answer.elapsed();
+                    known.since.longest_gap = known.since.longest_gap.max(gap);
+                    known.last_answer = Instant::now();
+                    known.acknowledged.push(number);
+                    known.since.writes += 1;
+                }
+                None => known.since.failed += 1,
+            }
+        }
+        if written.is_none() {
+            at += 1;
+            sleep(PAUSE).await;
+        } else {
+            // Some hundred a second are enough to see a gap, and leave the machine to the others.
+            sleep(Duration::from_millis(2)).await;
+        }
+    }
+}
+
+/// Reads, by a quorum, what was acknowledged last before the read began.
+async fn read(clients: Vec<Client>, run: String, shared: Shared) {
+    let mut at = 0;
+    loop {
+        sleep(PAUSE).await;
+        let Some(number) = known(&shared).acknowledged.last().copied() else {
+            continue;
+        };
+        match attempt(clients[at % clients.len()].range(&key(&run, number))).await {
+            Some(response) => {
+                let expected = number.to_string();
+                let is_there = response.kvs.first().is_some_and(|kv| kv.value == expected);
+                let mut known = known(&shared);
+                known.since.reads += 1;
+                known.since.lost += u64::from(!is_there);
+                // The members are asked in turn: none may answer from the past.
+                at += 1;
+            }
+            None => at += 1,
+        }
+    }
+}
+
+async fn attempt<T>(call: impl Future<Output = Result<T, Status>>) -> Option<T> {
+    timeout(ANSWER_LIMIT, call).await.ok()?.ok()
+}
+
+/// Looks for all writes that were acknowledged.
+async fn look(clients: &[Client], run: &str, acknowledged: &[u64]) -> Result<Counts> {
+    let began = Instant::now();
+    let mut counts = Counts { writes: count(acknowledged.len()), ..Counts::default() };
+    for page in acknowledged.chunks(usize::try_from(PAGE).context("a page is small")?) {
+        let (Some(first), Some(last)) = (page.first(), page.last()) else {
+            continue;
+        };
+        let there = loop {
+            ensure!(began.elapsed() < LOOK_LIMIT, "no member answers the last look");
+            let mut found = None;
+            for client in clients {
+                let request = pb::RangeRequest {
+                    key: key(run, *first).into(),
+                    range_end: key(run, last + 1).into(),
+                    ..Default::default()
+                };
+                found = timeout(LOOK_LIMIT, client.kv().range(request)).await.ok();
+                if found.as_ref().is_some_and(Result::is_ok) {
+                    break;
+                }
+            }
+            match found {
+                Some(Ok(response)) => break response.into_inner().kvs,
+                Some(Err(_)) | None => sleep(PAUSE).await,
+            }
+        };
+        // Both are in the order of their numbers.
+        let mut there = there.iter();
+        for number in page {
+            let name = key(run, *number);
+            let value = number.to_string();
+            let found = there.find(|kv| kv.key >= name.as_bytes());
+            let is_there = found.is_some_and(|kv| kv.key == name && kv.value == value);
+            counts.reads += 1;
+            counts.lost += u64::from(!is_there);
+        }
+    }
+    Ok(counts)
+}
+
+fn count(len: usize) -> u64 {
+    u64::try_from(len).unwrap_or(u64::MAX)
+}
+
+fn unix_milliseconds() -> u128 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    now.map_or(0, |since| since.as_millis())
+}
