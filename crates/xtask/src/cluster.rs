@@ -9,8 +9,8 @@
 //! ```
 //!
 //! Pods need no overlay: each node and the host have routes to the others' part. A node is lost by
-//! killing everything on it and pulling its cable, and is cut by pulling the cable alone. Volumes are
-//! directories that only pods on their node can have, so a node that is lost takes its data with it.
+//! killing everything on it and pulling its cable, and is cut by pulling the cable alone. Volumes
+//! are directories that only pods on their node can have: a lost node takes its data with it.
 
 mod certificates;
 mod files;

@@ -4,7 +4,7 @@
 //! NAME.tar   oci-layout                the version of this layout
 //!            index.json                one manifest, with the name of the image
 //!            manifest.json             the same for `docker load`
-//!            blobs/sha256/…            the layer (a tar with one file), the configuration, the manifest
+//!            blobs/sha256/…            the layer (a tar), the configuration, the manifest
 //! ```
 //!
 //! `docker load`, `kind load image-archive` and containerd's import take such an archive. The same

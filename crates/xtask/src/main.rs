@@ -8,6 +8,7 @@ mod bench;
 mod ci;
 mod cluster;
 mod command;
+mod demo;
 mod e2e;
 mod image;
 mod mutants;
@@ -40,8 +41,10 @@ usage: cargo xtask COMMAND
                         run the simulator with the bug NAME planted; ARGS go to it
   tools [NAME…]         real etcd, etcdctl, etcdutl and etcd's benchmark, built into a cache; see
                         `cargo xtask tools --help`
-  cluster COMMAND       a real Kubernetes on this machine: up, down, status, and what goes wrong with
-                        nodes; see `cargo xtask cluster --help`
+  cluster COMMAND       a real Kubernetes on this machine: up, down, status, and what goes wrong
+                        with nodes; see `cargo xtask cluster --help`
+  demo [OPTION…]        the whole story, from nothing to a cluster that heals itself; see
+                        `cargo xtask demo --help`
   e2e [OPTION…]         what pods, nodes and people do to a cluster, on that Kubernetes; see
                         `cargo xtask e2e --help`
   image [NAME…]         images of the server and the operator; see `cargo xtask image --help`
@@ -71,6 +74,7 @@ fn dispatch(words: Vec<String>) -> Result<ExitCode> {
         "mutants" => mutants::run(&Workspace::find()?, args),
         "tools" => tools::run(args),
         "cluster" => cluster::run(&Workspace::find()?, args),
+        "demo" => demo::run(&Workspace::find()?, args),
         "e2e" => e2e::run(&Workspace::find()?, args),
         "image" => image::run(&Workspace::find()?, args),
         "bench" => bench::run(&Workspace::find()?, args),
@@ -80,7 +84,7 @@ fn dispatch(words: Vec<String>) -> Result<ExitCode> {
         }
         unknown => bail!(
             "unknown command `{unknown}`; known are ci, test, tidy, sim, mutants, tools, \
-             cluster, e2e, image, bench, help (`cargo xtask help` says what they do)"
+             cluster, demo, e2e, image, bench, help (`cargo xtask help` says what they do)"
         ),
     }
 }

@@ -53,6 +53,13 @@ impl Kubectl {
         }
     }
 
+    /// It with its options, for whoever adds words of their own.
+    pub(crate) fn command(&self) -> Command {
+        let mut command = Command::new(&self.program);
+        command.args(&self.arguments);
+        command
+    }
+
     /// Runs it, which must succeed, and returns what it prints.
     pub(crate) fn must(&self, arguments: &[&str]) -> Result<String> {
         self.must_with_input(arguments, "")
@@ -61,8 +68,8 @@ impl Kubectl {
     /// Runs it with `input`, which must succeed, and returns what it prints.
     pub(crate) fn must_with_input(&self, arguments: &[&str], input: &str) -> Result<String> {
         let shown = format!("kubectl {}", arguments.join(" "));
-        let mut child = Command::new(&self.program)
-            .args(&self.arguments)
+        let mut child = self
+            .command()
             .args(arguments)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

@@ -20,6 +20,7 @@ const KILL_EVERY: Duration = Duration::from_secs(3);
 const NOTICE: Duration = Duration::from_secs(16);
 
 /// One of the things that happen.
+#[derive(Debug)]
 pub(super) struct Behaviour {
     pub(super) name: &'static str,
     pub(super) what: &'static str,

@@ -1,5 +1,5 @@
-//! The cluster that things happen to: a RaftCluster with the operator, or a plain StatefulSet of the
-//! same members, which shows what Kubernetes alone does.
+//! The cluster that things happen to: a RaftCluster with the operator, or a plain StatefulSet of
+//! the same members, which shows what Kubernetes alone does.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

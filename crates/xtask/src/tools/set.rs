@@ -201,7 +201,8 @@ mod tests {
     fn program_of_our_own_is_no_package_of_a_module() {
         let coredns = SETS.iter().find(|set| set.name == "coredns").unwrap();
         let text = coredns.go_mod(&[]);
-        let expected = "module tools\n\ngo 1.26\n\nrequire (\n\tgithub.com/coredns/coredns v1.12.4\n)\n\n\
+        let expected = "module tools\n\ngo 1.26\n\nrequire (\n\t\
+                        github.com/coredns/coredns v1.12.4\n)\n\n\
                         replace (\n)\n";
         assert_eq!(text, expected);
     }
