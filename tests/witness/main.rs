@@ -3,9 +3,9 @@
 //!
 //! ```text
 //! witness URL…
-//!   stdin    mark NAME   prints a line of JSON about the time since the last mark
-//!            end         looks for every write, prints a last line, and ends
-//!   stdout   {"mark":NAME,"writes":…,"failed":…,"longest_gap_ms":…,"reads":…,"lost":…}
+//!   stdin   mark NAME   prints a line of JSON about the time since the last mark
+//!           end         looks for every write, prints a last line, and ends
+//!   stdout  {"mark":NAME,"writes":…,"failed":…,"longest_gap_ms":…,"reads":…,"lost":…}
 //! ```
 //!
 //! A write that fails may have happened or not: nothing is expected of it. Of the URLs, the next one

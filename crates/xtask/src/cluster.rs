@@ -64,6 +64,8 @@ A real Kubernetes on this machine, as root, without Docker: nodes are network na
 /// How long nodes may take to be ready.
 const NODES_LIMIT: Duration = Duration::from_secs(90);
 const DESCRIPTION: &str = "cluster.json";
+/// Where containerd, the CNI plugins and the kubelet write although their directories are elsewhere.
+const FOREIGN: [&str; 3] = ["/run/containerd", "/var/lib/cni", "/var/lib/kubelet"];
 
 /// Does what is asked for.
 pub(crate) fn run(workspace: &Workspace, mut args: Args) -> Result<ExitCode> {
@@ -140,6 +142,8 @@ struct Description {
     store: Store,
     /// What the host did with others' packets before, to be restored.
     forwarding: String,
+    /// Directories that were not there before, and that the runtime makes whatever it is told.
+    foreign: Vec<PathBuf>,
 }
 
 /// Starts a cluster. If that fails, nothing is left of it but its logs' last words in the error.
@@ -168,7 +172,8 @@ pub(crate) fn up(
         Store::Etcd => None,
         Store::Holdfast => Some(programs::holdfast(&workspace.target, &workspace.root)?),
     };
-    let description = Description { nodes, store, forwarding: network::forwarding()? };
+    let foreign = FOREIGN.map(PathBuf::from).into_iter().filter(|path| !path.exists()).collect();
+    let description = Description { nodes, store, forwarding: network::forwarding()?, foreign };
     let nodes = Node::all(nodes)?;
     write_description(state, &description)?;
     if let Err(error) = start(state, &programs, &nodes, store, holdfast.as_deref()) {
@@ -285,6 +290,10 @@ fn remove(state: &State, description: &Description) -> Result<()> {
     node::unmount_below(&state.directory);
     network::remove(&nodes);
     network::set_forwarding(&description.forwarding)?;
+    for path in &description.foreign {
+        node::unmount_below(path);
+        let _ = fs::remove_dir_all(path);
+    }
     let entries = fs::read_dir(&state.directory)
         .with_context(|| format!("cannot list {}", state.directory.display()))?;
     for entry in entries.flatten() {

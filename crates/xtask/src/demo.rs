@@ -163,7 +163,8 @@ impl Demo {
         self.expect_greeting()?;
         println!(
             "\nIt is yours. To try next:\n  {}\n  \
-             kubectl get raftcluster {NAME} -o wide --watch\n  kubectl delete pod {NAME}-0\n  kubectl describe raftcluster {NAME}\n  \
+             kubectl get raftcluster {NAME} -o wide --watch\n  kubectl delete pod {NAME}-0\n  \
+             kubectl describe raftcluster {NAME}\n  \
              cargo xtask cluster lose node-2    # and: cargo xtask cluster return node-2\n  \
              cargo xtask demo --down",
             self.preamble
