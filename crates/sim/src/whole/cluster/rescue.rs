@@ -234,12 +234,17 @@ impl Cluster {
     /// is removed by one of them need not get on, and who is needed by one is healed as well.
     fn follow_changes(&mut self) -> Verdict {
         let before = self.healed();
-        let removed = |id: &u64| self.members[place(*id)].standing == Standing::Removed;
-        let gone: Vec<u64> = before.iter().copied().filter(removed).collect();
+        let memberships = self.memberships();
+        // One that never heard of its removal waits for somebody who does not come.
+        let is_gone = |id: &u64| {
+            self.members[place(*id)].standing == Standing::Removed
+                || !memberships.iter().any(|membership| membership.contains(MemberId(*id)))
+        };
+        let gone: Vec<u64> = before.iter().copied().filter(is_gone).collect();
         if let Some(rescue) = &mut self.rescue {
             rescue.healed.retain(|id| !gone.contains(id));
         }
-        for membership in self.memberships() {
+        for membership in memberships {
             self.extend_to_quorum(&membership)?;
         }
         let healed = self.healed();
@@ -335,7 +340,8 @@ impl Cluster {
         let Some(task) = task else { return Ok(()) };
         let process = self.members[place(id)].process.as_ref();
         let is_alarmed = process.is_some_and(|process| !process.published.alarms.is_empty());
-        if is_alarmed && 2 <= task {
+        let lease = rescue.leases.get(&id).copied();
+        if 2 <= task && (is_alarmed || task == 3 && lease.is_none()) {
             // No leases are granted while there is no space.
             if let Some(rescue) = &mut self.rescue {
                 rescue.done.insert((id, task));
@@ -343,7 +349,6 @@ impl Cluster {
             return Ok(());
         }
         let number = i64::try_from(self.clients.next_number()).expect("operations are few");
-        let lease = rescue.leases.get(&id).copied();
         let question = match (task, lease) {
             (0, _) => Question::Nothing,
             (1, _) => Question::Get { key: 0 },

@@ -168,6 +168,9 @@ impl Cluster {
             }
             self.on_reply(at, ticket, reply)?;
         }
+        if !self.members[at].is_up() {
+            return Ok(());
+        }
         for job in jobs {
             self.begin_job(at, job);
         }
@@ -180,6 +183,9 @@ impl Cluster {
 
     /// Counts an effect, and tells whether the process died before it.
     fn boundary(&mut self, at: usize) -> bool {
+        if !self.members[at].is_up() {
+            return true;
+        }
         match &mut self.members[at].doom {
             None => false,
             Some(0) => {
