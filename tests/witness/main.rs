@@ -5,7 +5,7 @@
 //! witness URL…
 //!   stdin   mark NAME   prints a line of JSON about the time since the last mark
 //!           end         looks for every write, prints a last line, and ends
-//!   stdout  {"mark":NAME,"writes":…,"failed":…,"longest_gap_ms":…,"reads":…,"lost":…}
+//!   stdout  {"mark":NAME,"writes":…,"failed":…,"longest_gap_ms":…, and so on: see `Counts`}
 //! ```
 //!
 //! A write that fails may have happened or not: nothing is expected of it. Of the URLs, the next one
@@ -102,7 +102,8 @@ async fn watch(urls: &[String]) -> Result<()> {
     }
     writer.abort();
     reader.abort();
-    let counts = look(&clients, &run, &known(&shared).acknowledged.clone()).await?;
+    let acknowledged = std::mem::take(&mut known(&shared).acknowledged);
+    let counts = look(&clients, &run, &acknowledged).await?;
     println!("{}", counts.line("end"));
     Ok(())
 }

@@ -64,7 +64,7 @@ A real Kubernetes on this machine, as root, without Docker: nodes are network na
 /// How long nodes may take to be ready.
 const NODES_LIMIT: Duration = Duration::from_secs(90);
 const DESCRIPTION: &str = "cluster.json";
-/// Where containerd, the CNI plugins and the kubelet write although their directories are elsewhere.
+/// Where containerd, the CNI plugins and the kubelet write whatever they are told.
 const FOREIGN: [&str; 3] = ["/run/containerd", "/var/lib/cni", "/var/lib/kubelet"];
 
 /// Does what is asked for.

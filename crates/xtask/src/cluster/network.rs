@@ -66,6 +66,19 @@ pub(super) fn disconnect(node: Node) {
     may(&["ip", "link", "delete", &node.cable()]);
 }
 
+/// Removes the cables from a node to its pods. The kernel would do so too, but later: a pod that got
+/// the address of an earlier one would then lose its route together with the earlier cable.
+pub(super) fn disconnect_pods(node: Node) {
+    let namespace = node.namespace();
+    let links = must(&["ip", "-n", &namespace, "-o", "link"]).unwrap_or_default();
+    for name in links.lines().filter_map(|line| line.split(": ").nth(1)) {
+        let name = name.split('@').next().unwrap_or(name);
+        if name.starts_with("veth") {
+            may(&["ip", "-n", &namespace, "link", "delete", name]);
+        }
+    }
+}
+
 /// Tells whether the cable of a node is in.
 pub(super) fn is_connected(node: Node) -> bool {
     Path::new("/sys/class/net").join(node.cable()).exists()

@@ -120,6 +120,7 @@ pub(super) fn kill(state: &State, node: Node) -> Result<()> {
     process::kill_containers(state, node)?;
     process::remove_control_groups(node);
     unmount_below(&node.directory(state));
+    network::disconnect_pods(node);
     // What containerd knew of processes that are gone; after a boot it is not there either.
     for below in ["run", "addresses"] {
         let _ = fs::remove_dir_all(node.directory(state).join(below));
