@@ -143,6 +143,7 @@ struct Description {
     /// What the host did with others' packets before, to be restored.
     forwarding: String,
     /// Directories that were not there before, and that the runtime makes whatever it is told.
+    #[serde(default)]
     foreign: Vec<PathBuf>,
 }
 

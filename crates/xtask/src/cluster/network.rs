@@ -66,8 +66,8 @@ pub(super) fn disconnect(node: Node) {
     may(&["ip", "link", "delete", &node.cable()]);
 }
 
-/// Removes the cables from a node to its pods. The kernel would do so too, but later: a pod that got
-/// the address of an earlier one would then lose its route together with the earlier cable.
+/// Removes the cables from a node to its pods. The kernel would do so too, but later: a pod that
+/// got the address of an earlier one would then lose its route together with the earlier cable.
 pub(super) fn disconnect_pods(node: Node) {
     let namespace = node.namespace();
     let links = must(&["ip", "-n", &namespace, "-o", "link"]).unwrap_or_default();
