@@ -2,8 +2,8 @@
 //! thing that comes next, until nothing is left to do.
 //!
 //! ```text
-//!   Kubernetes ─► objects ─┐                                   ┌─► Step ─► Kubernetes, or the leader
-//!                          ├─► Observed ─► plan::plan() ─► Plan┼─► status ─► kubectl get
+//!   Kubernetes ─► objects ─┐                                   ┌─► Step ─► Kubernetes, or the
+//!                          leader ├─► Observed ─► plan::plan() ─► Plan┼─► status ─► kubectl get
 //!   the leader ─► members ─┘   (all that    (pure, total)      └─► events
 //!                               is known)
 //!                    ▲                                                  │

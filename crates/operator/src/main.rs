@@ -4,15 +4,18 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use clap::{Parser, ValueEnum};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::{Api, Client};
 use operator::controller::{self, Settings};
+use operator::crd::RaftClusterSpec;
 use operator::http;
 use operator::lease::Keeper;
 use operator::metrics::Metrics;
+use operator::trial::Trial;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{error, info};
 
@@ -58,6 +61,35 @@ struct Flags {
     /// The name of this pod.
     #[arg(long, env = "POD_NAME")]
     pod_name: Option<String>,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+/// What to do instead of looking after clusters.
+#[derive(Subcommand, Debug)]
+enum Command {
+    /// Make a cluster, wait until it is ready, and remove it again.
+    Trial(TrialFlags),
+}
+
+#[derive(Args, Debug)]
+struct TrialFlags {
+    /// In which namespace.
+    #[arg(long)]
+    namespace: String,
+    /// What the cluster is called. There may be none of this name.
+    #[arg(long)]
+    name: String,
+    /// How long it may take to come up, and then how long to go.
+    #[arg(long, default_value_t = 180)]
+    timeout_seconds: u64,
+    /// What it is to be like, as JSON.
+    #[arg(long, default_value = "{}", value_parser = parse_spec)]
+    spec: Box<RaftClusterSpec>,
+}
+
+fn parse_spec(text: &str) -> Result<Box<RaftClusterSpec>, serde_json::Error> {
+    serde_json::from_str(text)
 }
 
 /// How lines of the log look.
@@ -76,7 +108,11 @@ async fn main() -> ExitCode {
         eprintln!("{error:#}");
         return ExitCode::FAILURE;
     }
-    match run(flags).await {
+    let ended = match flags.command {
+        Some(Command::Trial(trial)) => run_trial(trial).await,
+        None => run(flags).await,
+    };
+    match ended {
         Ok(code) => code,
         Err(error) => {
             error!(error = format!("{error:#}"), "ends");
@@ -95,6 +131,14 @@ fn start_log(flags: &Flags) -> Result<()> {
         LogFormat::Text => log.init(),
     }
     Ok(())
+}
+
+async fn run_trial(flags: TrialFlags) -> Result<ExitCode> {
+    let client = Client::try_default().await.context("Kubernetes cannot be reached")?;
+    let TrialFlags { namespace, name, timeout_seconds, spec } = flags;
+    let limit = Duration::from_secs(timeout_seconds);
+    Trial { namespace, name, spec: *spec, limit }.run(client).await?;
+    Ok(ExitCode::SUCCESS)
 }
 
 async fn run(flags: Flags) -> Result<ExitCode> {

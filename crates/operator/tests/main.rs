@@ -1,4 +1,5 @@
 //! Tests of the operator from outside.
+#![expect(clippy::unwrap_used, reason = "what a test does not expect, ends it")]
 
 mod definition;
 mod model;

@@ -1,4 +1,5 @@
-//! Runs every script under `tests/scripts`: a file is a fact about what is seen and what is planned.
+//! Runs every script under `tests/scripts`: a file is a fact about what is seen and what is
+//! planned.
 //!
 //! After a change, `UPDATE_GOLDENFILES=1 cargo test -p operator` records anew; then the difference
 //! is to be read. The commands:
@@ -11,7 +12,8 @@
 //! | `pod 1 absent` | also `awaiting`, `silent`, `broken`, `unready`, `deleting`, `old`, `fresh` |
 //! | `volume 1 gone` | also `absent`, `deleting`, `unmarked`, `foreign`, `owned`, `stranger` |
 //! | `member 1 silent` | also `absent`, `learner`, `unstarted`, `lag=5000`, `version=0.1.0` |
-//! | `told none`, `told again`, `set 5`, `leader 1`, `wanted v2`, `forget`, `delete`, `after 600` | as they say |
+//! | `told none`, `told again`, `set 5`, `leader 1`, `wanted v2` | as they say |
+//! | `forget`, `delete`, `after 600` | as they say |
 //! | `plan`, `plan 3` | plans once or so often; the status is written each time |
 
 mod stage;
