@@ -25,7 +25,9 @@
 //!
 //! # Left out, and what it would cost
 //!
-//! - *Memory maps and direct I/O.* Cost: `unsafe`, or buffers with an alignment of their own.
+//! - *Memory maps.* Cost: `unsafe`.
+//! - *Direct I/O for reads.* Cost: buffers with an alignment of their own; what is written by
+//!   [`OpenMode::WriteSectors`] is copied to one.
 //! - *Asynchronous calls.* Cost: a second trait; a simulated disk would have to say when.
 //! - *Renaming a directory in [`SimDisk`]*. Nobody does it: what must appear at once is a file.
 
@@ -54,6 +56,10 @@ pub enum OpenMode {
     Read,
     /// An existing file, to be read and written.
     Write,
+    /// An existing file, to be read and written, of which nobody soon reads what is written, and in
+    /// whole sectors: the kernel need not keep it, and writes no more than that. Where this cannot
+    /// be, it is as [`OpenMode::Write`].
+    WriteSectors,
     /// A file that must not exist yet, to be read and written. Only its owner may look at it
     /// (0600).
     CreateNew,

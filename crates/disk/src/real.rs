@@ -1,10 +1,13 @@
 //! The kernel's files.
 
+mod direct;
+
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use self::direct::Direct;
 use crate::error::{Action, Cause, DiskError};
 use crate::{DirLock, Disk, DiskFile, OpenMode};
 
@@ -22,6 +25,8 @@ pub struct RealDisk {
 #[derive(Debug)]
 struct RealFile {
     file: File,
+    /// The same file once more, past the kernel's cache.
+    direct: Option<Direct>,
     path: PathBuf,
     syncs: bool,
 }
@@ -60,7 +65,7 @@ impl Disk for RealDisk {
         options.read(true).mode(0o600);
         let action = match mode {
             OpenMode::Read => Action::Open,
-            OpenMode::Write => {
+            OpenMode::Write | OpenMode::WriteSectors => {
                 options.write(true);
                 Action::Open
             }
@@ -70,7 +75,12 @@ impl Disk for RealDisk {
             }
         };
         let file = failed(options.open(path), || action, path)?;
-        Ok(Box::new(RealFile { file, path: path.to_owned(), syncs: self.syncs }))
+        let direct = match mode {
+            // Without syncs the cache is all that is wanted.
+            OpenMode::WriteSectors if self.syncs => Direct::open(path),
+            OpenMode::Read | OpenMode::Write | OpenMode::WriteSectors | OpenMode::CreateNew => None,
+        };
+        Ok(Box::new(RealFile { file, direct, path: path.to_owned(), syncs: self.syncs }))
     }
 
     fn list(&self, dir: &Path) -> Result<Vec<String>, DiskError> {
@@ -124,6 +134,9 @@ impl DiskFile for RealFile {
     }
 
     fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<usize, DiskError> {
+        if let Some(written) = self.direct.as_ref().and_then(|it| it.write_at(offset, bytes)) {
+            return Ok(written);
+        }
         let written = uninterrupted(|| match self.file.write_at(bytes, offset) {
             Ok(0) if !bytes.is_empty() => Err(io::ErrorKind::WriteZero.into()),
             other => other,

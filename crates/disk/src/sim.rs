@@ -218,7 +218,7 @@ impl Disk for SimDisk {
 
     fn open(&self, path: &Path, mode: OpenMode) -> Result<Box<dyn DiskFile>, DiskError> {
         let action = match mode {
-            OpenMode::Read | OpenMode::Write => Action::Open,
+            OpenMode::Read | OpenMode::Write | OpenMode::WriteSectors => Action::Open,
             OpenMode::CreateNew => Action::Create,
         };
         let open = || {

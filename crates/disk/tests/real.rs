@@ -73,3 +73,23 @@ fn directory_is_locked_until_the_lock_is_dropped() {
     drop(lock);
     RealDisk::new().lock(&dir).unwrap();
 }
+
+#[test]
+fn sectors_are_read_back_whichever_way_they_went() {
+    let dir = fresh("sectors");
+    let path = dir.join("a");
+    let created = RealDisk::new().open(&path, OpenMode::CreateNew).unwrap();
+    created.zero_fill(1 << 16).unwrap();
+    created.sync_all().unwrap();
+    let file = RealDisk::new().open(&path, OpenMode::WriteSectors).unwrap();
+    let mut expected = vec![0; 1 << 16];
+    // Whole sectors at sectors, and what no device takes as it is.
+    for (at, len, byte) in [(512, 512, 1), (1024, 9 * 512, 2), (100, 700, 3), (4096, 10, 4)] {
+        file.write_all_at(at as u64, &vec![byte; len]).unwrap();
+        expected[at..at + len].fill(byte);
+        file.sync_data().unwrap();
+        let mut found = vec![0; 1 << 16];
+        created.read_exact_at(0, &mut found).unwrap();
+        assert!(found == expected, "{len} bytes at {at}");
+    }
+}

@@ -41,7 +41,7 @@ impl Active {
         // name, or the same segment number would be written twice to one file.
         disk.rename(&spare.path, &unfinished)?;
         disk.sync_dir(dir)?;
-        let file = disk.open(&unfinished, OpenMode::Write)?;
+        let file = disk.open(&unfinished, OpenMode::WriteSectors)?;
         let mut at = Position { segment: number, sector: 0, chain: header.previous.chain };
         let mut contents = Contents::default();
         let mut out = Vec::new();

@@ -55,9 +55,11 @@ impl Files {
 
     pub(super) fn open(&mut self, path: &Path, mode: OpenMode) -> Result<InodeId, Cause> {
         let id = match (self.file(path), mode) {
-            (Some(id), OpenMode::Read | OpenMode::Write) => id,
+            (Some(id), OpenMode::Read | OpenMode::Write | OpenMode::WriteSectors) => id,
             (Some(_), OpenMode::CreateNew) => return Err(Cause::Exists),
-            (None, OpenMode::Read | OpenMode::Write) => return Err(Cause::NotFound),
+            (None, OpenMode::Read | OpenMode::Write | OpenMode::WriteSectors) => {
+                return Err(Cause::NotFound);
+            }
             (None, OpenMode::CreateNew) => {
                 self.require_parent(path)?;
                 let id = self.add(Inode::default());
