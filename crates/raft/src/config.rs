@@ -29,6 +29,9 @@ pub struct Config {
     /// How many entries before the service's latest image stay in the log, so that members that lag
     /// a little need no image.
     pub catch_up_entries: u64,
+    /// When entries in memory take more bytes than this, the oldest leave it that are durable and
+    /// applied. Members that lag further behind get an image.
+    pub catch_up_bytes: usize,
     /// An image that was sent and not acknowledged is sent again after this many ticks.
     pub snapshot_ticks: u32,
     /// How a leader makes sure that it still leads before it answers a read. With leases, this and
@@ -66,6 +69,7 @@ impl Config {
             inflight_bytes_max: 16 << 20,
             uncommitted_bytes_max: 64 << 20,
             catch_up_entries: 5000,
+            catch_up_bytes: 32 << 20,
             snapshot_ticks: 600,
             read_confirmation: ReadConfirmation::Quorum,
         }

@@ -92,8 +92,9 @@
 //!
 //! - *Forwarding proposals to the leader.* The service knows better whether a command may be sent
 //!   twice. Cost: a message kind and a table of the forwarded.
-//! - *Entries on disk only.* All entries since the last trim are in memory. Cost: a storage trait
-//!   in the core, and with it I/O.
+//! - *Reading entries back from the disk.* The latest are in memory, up to
+//!   [`Config::catch_up_bytes`]; who lags further behind gets an image, though the disk may have
+//!   the entries. Cost: a storage trait in the core, and with it I/O.
 //! - *Witnesses and flexible quorums.* Cost: a second kind of voter in `quorum`.
 //! - *Sessions that make commands exactly-once* (paper §8): the service's business.
 //!

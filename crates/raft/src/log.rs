@@ -10,17 +10,21 @@ use crate::types::{
 #[cfg(test)]
 mod tests;
 
-/// All entries since the last trim, and how far each of them has come.
+/// The latest entries, and how far each of them has come.
 ///
 /// ```text
-///            base                                                     last
-///             │ entries ──────────────────────────────────────────────►│
-///   trimmed   │ applied ≤ handed_out ≤ committed                       │
-///             │ durable ≤ written                                      │
+///          trimmed           base                                       last
+///             │   evicted     │ entries ────────────────────────────────►│
+///     gone    │               │ applied ≤ handed_out ≤ committed         │
+///             │   on the disk │ durable ≤ written                        │
 /// ```
 ///
+/// What is evicted is durable and applied, and nobody needs it here: who lags so far behind gets an
+/// image. The disk keeps it until an image covers it, because the next start needs it.
+///
 /// Invariant: entries have no gaps, and their terms never decrease.
-/// Invariant: `base <= committed <= last`, and `committed` never decreases.
+/// Invariant: `trimmed <= base <= committed <= last`, and `committed` never decreases.
+/// Invariant: `terms` tells the terms of all entries from `trimmed` to `base`, and no others.
 /// Invariant: `applied <= handed_out <= committed`.
 /// Invariant: `durable <= written <= last`.
 /// Invariant: the first of `configurations` is in force at the service's latest image, and the
@@ -30,6 +34,12 @@ pub(crate) struct Log {
     /// The entry before the first one.
     base: EntryId,
     entries: VecDeque<Entry>,
+    /// What the entries take, in bytes.
+    entries_bytes: usize,
+    /// Up to where the stored log is trimmed.
+    trimmed: Index,
+    /// The first index of each term, from the trimmed one to the base.
+    terms: VecDeque<(Index, Term)>,
     /// An image that replaced the log and has not been handed out to be written.
     unwritten_snapshot: Option<Snapshot>,
     written: Index,
@@ -59,7 +69,10 @@ impl Log {
         let image = snapshot.id;
         let mut log = Log {
             base,
+            entries_bytes: entries.iter().map(Entry::size).sum(),
             entries: entries.into(),
+            trimmed: base.index,
+            terms: VecDeque::from([(base.index, base.term)]),
             unwritten_snapshot: None,
             written: Index::ZERO,
             durable: Index::ZERO,
@@ -71,8 +84,7 @@ impl Log {
         };
         if !log.holds(image) {
             // The member stopped between taking over an image and dropping the log before it.
-            log.base = image;
-            log.entries.clear();
+            log.begin_anew(image);
         }
         for entry in &log.entries {
             if let Payload::Membership(change) = &entry.payload
@@ -89,9 +101,15 @@ impl Log {
 
     // === Reading ===
 
-    /// The entry before the first one that is still here.
+    /// The entry before the first one that is still in memory.
     pub(crate) fn base(&self) -> EntryId {
         self.base
+    }
+
+    /// The entry before the first one that is stored.
+    pub(crate) fn trimmed(&self) -> EntryId {
+        let (_, term) = self.terms.front().expect("the base has a term");
+        EntryId { index: self.trimmed, term: *term }
     }
 
     /// The last entry; the base if there is none.
@@ -265,6 +283,7 @@ impl Log {
         if let Payload::Membership(change) = &entry.payload {
             self.configurations.push_back((entry.index, change.membership.clone()));
         }
+        self.entries_bytes += entry.size();
         self.entries.push_back(entry);
     }
 
@@ -276,7 +295,8 @@ impl Log {
             self.committed
         );
         let keep = self.position(from).expect("only entries that are here are truncated");
-        self.entries.truncate(keep);
+        let removed = self.entries.drain(keep..);
+        self.entries_bytes -= removed.map(|entry| entry.size()).sum::<usize>();
         while self.membership_index() >= from {
             self.configurations.pop_back();
         }
@@ -296,8 +316,7 @@ impl Log {
         // Until the image is written, the disk holds the old log, of which only the committed part
         // is sure to be the leader's too.
         self.durable = self.durable.min(self.committed);
-        self.base = id;
-        self.entries.clear();
+        self.begin_anew(id);
         self.written = id.index;
         self.committed = id.index;
         self.handed_out = id.index;
@@ -306,6 +325,15 @@ impl Log {
         self.configurations = VecDeque::from([(id.index, snapshot.meta.membership.clone())]);
         self.unwritten_snapshot = Some(snapshot);
         self.assert_cursors();
+    }
+
+    /// Drops everything, and goes on after an entry that an image ends with.
+    fn begin_anew(&mut self, id: EntryId) {
+        self.base = id;
+        self.entries.clear();
+        self.entries_bytes = 0;
+        self.trimmed = id.index;
+        self.terms = VecDeque::from([(id.index, id.term)]);
     }
 
     // === Moving the cursors ===
@@ -357,21 +385,62 @@ impl Log {
         self.image
     }
 
-    /// Drops everything up to and including `through`, and tells where the log then begins; `None`
-    /// if nothing was there to drop.
+    /// Drops everything up to and including `through`, and tells where the stored log is then to
+    /// begin; `None` if nothing was there to drop.
     pub(crate) fn trim(&mut self, through: Index) -> Option<EntryId> {
         // Behind `durable` the stored log may be another one still.
         let through = through.min(self.image).min(self.durable);
-        let position = self.position(through)?;
-        self.base = self.entries[position].id();
-        self.entries.drain(..=position);
+        if through <= self.trimmed {
+            return None;
+        }
+        if self.base.index < through {
+            self.drop_through(through);
+        }
+        self.trimmed = through;
+        while self.terms.get(1).is_some_and(|(from, _)| *from <= through) {
+            self.terms.pop_front();
+        }
+        let (from, term) = self.terms.front_mut().expect("the base has a term");
+        *from = through;
+        let id = EntryId { index: through, term: *term };
+        self.assert_cursors();
+        Some(id)
+    }
+
+    /// Drops the oldest entries from memory while all take more than `bytes_max`, but none behind
+    /// `limit`, and none that somebody may yet ask for here. The disk keeps them.
+    pub(crate) fn evict(&mut self, bytes_max: usize, limit: Index) {
+        let limit = limit.min(self.applied).min(self.durable);
+        let mut bytes = self.entries_bytes;
+        let mut through = self.base.index;
+        for entry in &self.entries {
+            if bytes <= bytes_max || limit < entry.index {
+                break;
+            }
+            bytes -= entry.size();
+            through = entry.index;
+        }
+        if self.base.index < through {
+            self.drop_through(through);
+            self.assert_cursors();
+        }
+    }
+
+    /// Drops everything up to and including `through`, which is here, from memory.
+    fn drop_through(&mut self, through: Index) {
+        assert!(through <= self.durable, "entries to {through} are dropped and not durable");
+        let position = self.position(through).expect("what is dropped is here");
+        for entry in self.entries.drain(..=position) {
+            self.entries_bytes -= entry.size();
+            if self.base.term < entry.term {
+                self.terms.push_back((entry.index, entry.term));
+            }
+            self.base = entry.id();
+        }
         assert!(
             self.entries.front().is_none_or(|first| first.index == self.base.index.next()),
-            "a trimmed log begins after its base"
+            "a log begins after its base"
         );
-        self.assert_cursors();
-        assert!(self.base.index <= self.durable, "the log was trimmed before it was durable");
-        Some(self.base)
     }
 
     // === Handing out ===
@@ -410,6 +479,7 @@ impl Log {
 
     fn assert_cursors(&self) {
         let last = self.last().index;
+        assert!(self.trimmed <= self.base.index, "more is stored than the base says");
         assert!(self.base.index <= self.committed, "the log was trimmed beyond the commit index");
         assert!(self.committed <= last, "the commit index lies beyond the log");
         assert!(self.handed_out <= self.committed, "entries were applied before their commit");

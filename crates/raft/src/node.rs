@@ -70,7 +70,7 @@ impl Raft {
             Input::Tick => self.on_tick(),
             Input::Message(message) => self.on_message(message),
             Input::Durable(durable) => self.on_durable(durable),
-            Input::Applied(index) => self.core.log.applied_to(index),
+            Input::Applied(index) => self.on_applied(index),
             Input::Snapshotted(index) => self.on_snapshotted(index),
             Input::SnapshotReady { to, snapshot } => {
                 if let Role::Leader(leader) = &mut self.role {
@@ -383,12 +383,21 @@ impl Raft {
     fn on_snapshotted(&mut self, index: Index) {
         self.core.log.image_at(index);
         let kept = self.core.log.image().0.saturating_sub(self.core.config.catch_up_entries);
-        let limit = match &self.role {
+        if let Some(base) = self.core.log.trim(Index(kept).min(self.trim_limit())) {
+            self.core.outbox.trim = Some(base);
+        }
+    }
+
+    fn on_applied(&mut self, index: Index) {
+        self.core.log.applied_to(index);
+        self.core.log.evict(self.core.config.catch_up_bytes, self.trim_limit());
+    }
+
+    /// The index up to which nobody needs the log for an image that is under way.
+    fn trim_limit(&self) -> Index {
+        match &self.role {
             Role::Leader(leader) => leader.trim_limit(),
             Role::Follower(_) | Role::PreCandidate(_) | Role::Candidate(_) => Index(u64::MAX),
-        };
-        if let Some(base) = self.core.log.trim(Index(kept).min(limit)) {
-            self.core.outbox.trim = Some(base);
         }
     }
 

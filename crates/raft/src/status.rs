@@ -18,8 +18,10 @@ pub struct Status {
     pub vote: Option<MemberId>,
     /// Whom it takes for the leader of this term; itself if it leads.
     pub leader: Option<MemberId>,
-    /// The entry before the first one in its log.
+    /// The entry before the first one in its stored log.
     pub base: EntryId,
+    /// The entry before the first one that is in memory; what is between is only on the disk.
+    pub evicted: EntryId,
     /// The last entry of its log.
     pub last: EntryId,
     /// Up to where its log is on its disk.

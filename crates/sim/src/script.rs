@@ -221,7 +221,7 @@ impl Theatre {
 struct Settings(Vec<(&'static str, u64)>);
 
 impl Settings {
-    const NAMES: [&str; 10] = [
+    const NAMES: [&str; 11] = [
         "election-ticks",
         "heartbeat-ticks",
         "append-entries-max",
@@ -230,6 +230,7 @@ impl Settings {
         "inflight-bytes-max",
         "uncommitted-bytes-max",
         "catch-up-entries",
+        "catch-up-bytes",
         "snapshot-ticks",
         "lease-drift",
     ];
@@ -259,6 +260,7 @@ impl Settings {
                 "inflight-bytes-max" => config.inflight_bytes_max = size(value),
                 "uncommitted-bytes-max" => config.uncommitted_bytes_max = size(value),
                 "catch-up-entries" => config.catch_up_entries = value,
+                "catch-up-bytes" => config.catch_up_bytes = size(value),
                 "snapshot-ticks" => config.snapshot_ticks = ticks(value),
                 "lease-drift" => {
                     let drift_ticks = ticks(value);

@@ -12,6 +12,7 @@ use model::{Bench, place};
 fn check(bench: &Bench, random: &mut Random) {
     let Bench { log, full, .. } = bench;
     assert_eq!(log.base(), bench.id(bench.base), "the base");
+    assert_eq!(log.trimmed(), bench.id(bench.trimmed), "where the stored log begins");
     assert_eq!(log.last(), bench.id(bench.last()), "the end");
     assert_eq!(log.committed().0, bench.committed, "the commit index");
     assert_eq!(log.applied().0, bench.applied, "what is applied");
@@ -43,7 +44,7 @@ fn check_configurations(bench: &Bench) {
         let expected = (index <= bench.committed)
             .then(|| SnapshotMeta { id: bench.id(index), membership: bench.membership(index) });
         let meta = log.snapshot_meta(Index(index));
-        if index >= bench.image || meta.is_some() {
+        if index >= bench.image.max(bench.base) || meta.is_some() {
             assert_eq!(meta, expected, "what an image at {index} must carry");
         }
     }
@@ -89,7 +90,7 @@ fn check_disk(bench: &Bench) {
     let mut disk = bench.disk.clone();
     let mut later = bench.writing.iter();
     loop {
-        for index in bench.base + 1..=durable {
+        for index in bench.trimmed + 1..=durable {
             let held = disk.holds(&bench.full[place(index - 1)]);
             assert!(held, "{index} counts as durable, and may be lost");
         }
@@ -201,6 +202,25 @@ fn whole_terms_are_skipped_when_logs_disagree() {
     assert_eq!(log.agreement_hint(id(5, 3)), id(2, 1), "all of term 4 is too new");
     assert_eq!(log.agreement_hint(id(9, 7)), id(6, 6), "the log ends before");
     assert_eq!(log.agreement_hint(id(2, 0)), EntryId::ZERO, "all logs agree before the first");
+}
+
+#[test]
+fn what_left_memory_stays_stored_until_an_image_covers_it() {
+    let mut log = log_of(&[1, 1, 2, 3, 3]);
+    log.acknowledge(id(5, 3));
+    log.commit_to(Index(5));
+    log.take_committed();
+    log.evict(0, Index(u64::MAX));
+    assert_eq!(log.base(), EntryId::ZERO, "nothing is applied");
+    log.applied_to(Index(5));
+    log.evict(0, Index(4));
+    assert_eq!((log.trimmed(), log.base()), (EntryId::ZERO, id(4, 3)), "as far as the limit");
+    assert_eq!(log.trim(Index(3)), None, "no image covers anything");
+    log.image_at(Index(5));
+    assert_eq!(log.trim(Index(3)), Some(id(3, 2)));
+    assert_eq!((log.trimmed(), log.base()), (id(3, 2), id(4, 3)));
+    assert_eq!(log.trim(Index(5)), Some(id(5, 3)));
+    assert_eq!((log.trimmed(), log.base()), (id(5, 3), id(5, 3)));
 }
 
 #[test]

@@ -57,14 +57,14 @@ impl Raft {
         self.core.log.committed()
     }
 
-    /// The log since the last trim.
+    /// The part of the log that is in memory.
     pub fn entries(&self) -> impl Iterator<Item = &Entry> {
         self.core.log.iter()
     }
 
     /// What an image of the service at `index` must carry; `None` if no image can be made there:
-    /// if `index` is not committed, lies before the service's latest image, or before the first
-    /// configuration that a member which joined the cluster has heard of.
+    /// if `index` is not committed, has left memory, or lies before the service's latest image or
+    /// the first configuration that a member which joined the cluster has heard of.
     #[must_use]
     pub fn snapshot_meta(&self, index: Index) -> Option<SnapshotMeta> {
         self.core.log.snapshot_meta(index)
@@ -85,7 +85,8 @@ impl Raft {
             term: self.core.term(),
             vote: self.core.vote(),
             leader: self.leader(),
-            base: log.base(),
+            base: log.trimmed(),
+            evicted: log.base(),
             last: log.last(),
             durable: log.durable(),
             committed: log.committed(),

@@ -272,7 +272,7 @@ impl Cluster {
             return self.input(at, Input::SnapshotFailed { to });
         }
         // The service's latest image will do, unless the log was replaced since it was made.
-        let base = member.process().core.status().base.index;
+        let base = member.process().core.status().evicted.index;
         let stored = member.disk.image().clone();
         let reaches = stored.meta.id.index >= base && stored.meta.id.index > Index::ZERO;
         let snapshot = if reaches && member.random.chance(500) {

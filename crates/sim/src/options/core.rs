@@ -23,6 +23,8 @@ pub struct CoreOptions {
     pub uncommitted_bytes_max: usize,
     /// Entries before the latest image that stay.
     pub catch_up_entries: u64,
+    /// Bytes of entries that stay in memory.
+    pub catch_up_bytes: usize,
     /// Ticks until an image is sent again.
     pub snapshot_ticks: u32,
     /// How reads are confirmed.
@@ -48,6 +50,7 @@ impl CoreOptions {
             inflight_bytes_max: random.weighted(&[(1, 100), (1, 1000), (4, 16 << 20)]),
             uncommitted_bytes_max: random.weighted(&[(1, 150), (1, 1000), (4, 64 << 20)]),
             catch_up_entries: random.weighted(&[(2, 0), (1, 1), (2, 5), (1, 50), (1, 5000)]),
+            catch_up_bytes: random.weighted(&[(1, 0), (1, 100), (1, 1000), (3, 32 << 20)]),
             snapshot_ticks: u32::try_from(snapshot).expect("few ticks"),
             read_confirmation: random.weighted(&[(3, ReadConfirmation::Quorum), (1, lease)]),
         }
@@ -80,6 +83,7 @@ impl CoreOptions {
             inflight_bytes_max: self.inflight_bytes_max,
             uncommitted_bytes_max: self.uncommitted_bytes_max,
             catch_up_entries: self.catch_up_entries,
+            catch_up_bytes: self.catch_up_bytes,
             snapshot_ticks: self.snapshot_ticks,
             read_confirmation: self.read_confirmation,
         }

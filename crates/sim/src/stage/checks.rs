@@ -23,7 +23,7 @@ impl Checks {
             return;
         }
         let status = core.status();
-        let mut before = status.base;
+        let mut before = status.evicted;
         for entry in core.entries() {
             assert_eq!(entry.index, before.index.next(), "{}: the log has a gap", status.id);
             let key = (entry.index.0, entry.term.0);
@@ -42,7 +42,7 @@ impl Checks {
         if status.role == RoleKind::Leader {
             let first = *self.leaders.entry(status.term).or_insert(status.id);
             assert_eq!(first, status.id, "Election Safety: two leaders in term {}", status.term);
-            self.leader(core, status.id, status.term, status.base);
+            self.leader(core, status.id, status.term, status.evicted);
         }
     }
 

@@ -23,6 +23,7 @@ pub(super) struct Bench {
     /// All entries from the first on, trimmed or not.
     pub(super) full: Vec<Entry>,
     pub(super) base: u64,
+    pub(super) trimmed: u64,
     pub(super) committed: u64,
     handed_out: u64,
     pub(super) applied: u64,
@@ -115,6 +116,7 @@ impl Bench {
             log: Log::restore(durable),
             full: Vec::new(),
             base: 0,
+            trimmed: 0,
             committed: 0,
             handed_out: 0,
             applied: 0,
@@ -345,7 +347,21 @@ impl Bench {
         let index = Bench::draw_between(random, 0, self.handed_out);
         self.log.applied_to(Index(index));
         self.applied = self.applied.max(index);
+        self.evict(random);
         true
+    }
+
+    /// Some of what is applied and durable leaves memory.
+    fn evict(&mut self, random: &mut Random) {
+        let bytes_max = place(Bench::draw_between(random, 0, 400));
+        let limit = Bench::draw_between(random, 0, self.last() + 1);
+        let may_go = limit.min(self.applied).min(self.log.durable().0);
+        let bytes_after =
+            |base: u64| -> usize { self.full[place(base)..].iter().map(Entry::size).sum() };
+        while self.base < may_go && bytes_max < bytes_after(self.base) {
+            self.base += 1;
+        }
+        self.log.evict(bytes_max, Index(limit));
     }
 
     /// The service makes an image, and some of the log before it is dropped.
@@ -364,11 +380,12 @@ impl Bench {
             self.disk.image = SnapshotMeta { id: self.id(index), membership };
         }
         let base = through.min(self.image).min(self.log.durable().0);
-        let expected = (base > self.base).then(|| self.id(base));
+        let expected = (base > self.trimmed).then(|| self.id(base));
         assert_eq!(self.log.trim(Index(through)), expected, "trimming through {through}");
+        self.trimmed = self.trimmed.max(base);
         self.base = self.base.max(base);
         if self.writing.is_empty() {
-            let is_trimmed = |entry: &&Entry| entry.index.0 <= self.base;
+            let is_trimmed = |entry: &&Entry| entry.index.0 <= self.trimmed;
             let trimmed = self.disk.entries.iter().filter(is_trimmed).count();
             if let Some(last) = self.disk.entries.drain(..trimmed).next_back() {
                 self.disk.base = last.id();
@@ -395,6 +412,7 @@ impl Bench {
         self.unwritten = index + 1;
         for cursor in [
             &mut self.base,
+            &mut self.trimmed,
             &mut self.committed,
             &mut self.handed_out,
             &mut self.applied,
@@ -424,6 +442,7 @@ impl Bench {
             self.disk.entries.clear();
         }
         self.full = found;
+        self.trimmed = self.base;
         self.committed = image_index.max(commit);
         [self.handed_out, self.applied, self.image, self.floor] = [image_index; 4];
         self.unwritten = self.last() + 1;
