@@ -63,9 +63,19 @@ impl<'a> KeyValue<'a> {
     }
 }
 
-/// Returns how many bytes the key takes, with its tag and length.
-pub(crate) fn key_field_len(key_len: usize) -> usize {
-    if key_len == 0 { 0 } else { 1 + varint_len(key_len as u64) + key_len }
+/// Splits the bytes of a version into its key, which is never empty, and what is behind the key.
+pub(crate) fn split_key(message: &[u8]) -> (&[u8], &[u8]) {
+    let mut rest = message;
+    let key = take_bytes(&mut rest, KEY).expect("the bytes of a version are well formed");
+    (key, rest)
+}
+
+/// Returns the field, from the bytes behind the key.
+pub(crate) fn mod_revision(behind_key: &[u8]) -> u64 {
+    let mut rest = behind_key;
+    take_number(&mut rest, CREATE_REVISION)
+        .and_then(|_| take_number(&mut rest, MOD_REVISION))
+        .expect("the bytes of a version are well formed")
 }
 
 /// Returns where the value's field begins, in bytes behind the key.
@@ -98,11 +108,6 @@ fn put_varint(out: &mut Vec<u8>, mut number: u64) {
         number >>= 7;
     }
     out.push(number.to_le_bytes()[0]);
-}
-
-fn varint_len(number: u64) -> usize {
-    let bits = 64 - number.leading_zeros().min(63);
-    bits.div_ceil(7) as usize
 }
 
 /// Takes a field that may be absent; `None` means that the bytes are wrong.
@@ -195,8 +200,11 @@ mod tests {
         }
         for len in [0, 1, 127, 128, 16_383, 16_384] {
             let key = vec![b'x'; len];
-            let bytes = encoded(&KeyValue { key: &key, ..KeyValue::default() });
-            assert_eq!(bytes.len(), key_field_len(len), "key of {len} bytes");
+            let message = KeyValue { key: &key, mod_revision: 300, ..KeyValue::default() };
+            let bytes = encoded(&message);
+            assert_eq!(KeyValue::decode(&bytes), Some(message));
+            assert_eq!(split_key(&bytes), (&key[..], &[0x18, 0xac, 2][..]), "{len} bytes");
+            assert_eq!(mod_revision(split_key(&bytes).1), 300);
         }
     }
 

@@ -2,7 +2,6 @@
 
 use crate::compaction::Compaction;
 use crate::encoding::KeyValue;
-use crate::hash::hash;
 use crate::key_range::KeyRange;
 use crate::revision::{Change, Revision};
 use crate::tree::{ByChange, ByKey, ByKeyAndChange, Probe};
@@ -105,7 +104,7 @@ impl Store {
     /// Puts a version into the log. What it supersedes goes to the past.
     fn record(&mut self, version: &Version, superseded: Option<&Version>) {
         self.now.log.push(ByChange(version.clone()));
-        self.now.digest = hash(version.image(), self.now.digest);
+        self.now.digest = version.hash(self.now.digest, &mut self.scratch);
         if let Some(old) = superseded {
             assert!(old.change() < version.change(), "{version:?} supersedes {old:?}");
             self.now.live_bytes -= old.memory_bytes();

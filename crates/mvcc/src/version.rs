@@ -1,25 +1,32 @@
 //! One version of one key, in one allocation that is never changed.
 //!
 //! ```text
-//! offset  0                8                       12              16
-//!         revision (u64)   sub (u32), bit 31 =     length of the   mvccpb.KeyValue as protobuf:
-//!                          this is a tombstone     key (u32)       what ranges and watches send
+//! offset  0                       4
+//!         sub (u32), bit 31 =     mvccpb.KeyValue as protobuf: what ranges and watches send
+//!         this is a tombstone
 //! ```
+//!
+//! What else there is to know stands in the message, and is read there: a million versions of 300
+//! bytes are in memory, and each byte that all of them have costs a megabyte, or the step to the
+//! next size that the allocator has. For the same reason nobody can hold them weakly.
 //!
 //! Numbers are little-endian. A tombstone holds its key and `mod_revision`, as the event of a
 //! deletion does.
 
 use std::fmt;
-use std::sync::Arc;
+
+use triomphe::Arc;
 
 use crate::encoding::{self, KeyValue};
+use crate::hash::hash;
 use crate::revision::{Change, Revision};
 
-const HEADER: usize = 16;
+const HEADER: usize = 4;
 const TOMBSTONE: u32 = 1 << 31;
 
-/// What a version counts in memory beyond its bytes: the allocation, and its place in the trees.
-pub(crate) const OVERHEAD_BYTES: usize = 64;
+/// What a version counts in memory beyond its message: the allocation, and its place in the trees.
+/// All members count alike, so this never changes.
+pub(crate) const OVERHEAD_BYTES: usize = 80;
 
 /// Whether a version gave a key a value or took it away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,28 +74,25 @@ impl Version {
     ) -> Version {
         assert!(change.sub < TOMBSTONE, "change {} of one transaction", change.sub);
         assert!(!fields.key.is_empty(), "a version without a key");
-        let key_len = u32::try_from(fields.key.len()).expect("a key is shorter than 4 GiB");
         let flag = match kind {
             Kind::Put => 0,
             Kind::Delete => TOMBSTONE,
         };
         scratch.clear();
-        scratch.extend_from_slice(&change.revision.0.to_le_bytes());
         scratch.extend_from_slice(&(change.sub | flag).to_le_bytes());
-        scratch.extend_from_slice(&key_len.to_le_bytes());
         KeyValue { mod_revision: change.revision.0, ..fields }.encode(scratch);
         Version { image: Arc::from(scratch.as_slice()) }
     }
 
     /// Returns the change that made this version.
     pub fn change(&self) -> Change {
-        let sub = self.word(8) & !TOMBSTONE;
+        let sub = self.word() & !TOMBSTONE;
         Change { revision: self.mod_revision(), sub }
     }
 
     /// Returns whether this is a value or a tombstone.
     pub fn kind(&self) -> Kind {
-        if self.word(8) & TOMBSTONE == 0 { Kind::Put } else { Kind::Delete }
+        if self.word() & TOMBSTONE == 0 { Kind::Put } else { Kind::Delete }
     }
 
     /// Tells whether this is a tombstone.
@@ -98,14 +102,12 @@ impl Version {
 
     /// Returns the key.
     pub fn key(&self) -> &[u8] {
-        let key_len = self.key_len();
-        let end = HEADER + encoding::key_field_len(key_len);
-        &self.image[end - key_len..end]
+        encoding::split_key(self.message()).0
     }
 
     /// Returns the revision of the transaction that wrote this version.
     pub fn mod_revision(&self) -> Revision {
-        Revision(u64::from_le_bytes(self.image[..8].try_into().expect("a header has 16 bytes")))
+        Revision(encoding::mod_revision(self.behind_key()))
     }
 
     /// Returns the revision at which the key was created, the last time that it was; zero for a
@@ -131,25 +133,32 @@ impl Version {
 
     /// Returns the whole `mvccpb.KeyValue`, encoded.
     pub fn encoded(&self) -> ValueRef<'_> {
-        ValueRef::Memory(&self.image[HEADER..])
+        ValueRef::Memory(self.message())
     }
 
     /// Returns the `mvccpb.KeyValue` without value and lease, encoded: what a range of keys only
     /// answers, and always in memory.
     pub fn encoded_key_only(&self) -> &[u8] {
-        let behind_key = HEADER + encoding::key_field_len(self.key_len());
-        let end = behind_key + encoding::before_value(&self.image[behind_key..]);
-        &self.image[HEADER..end]
+        let (message, behind_key) = (self.message(), self.behind_key());
+        let key_end = message.len() - behind_key.len();
+        &message[..key_end + encoding::before_value(behind_key)]
     }
 
     /// Returns what this version counts in memory, in bytes.
     pub(crate) fn memory_bytes(&self) -> usize {
-        self.image.len() + OVERHEAD_BYTES
+        self.message().len() + OVERHEAD_BYTES
     }
 
-    /// Returns the header and the message, for hashing.
-    pub(crate) fn image(&self) -> &[u8] {
-        &self.image
+    /// Hashes the version: revision, place in the transaction, kind, length of the key, and the
+    /// message. `scratch` is a buffer to reuse.
+    pub(crate) fn hash(&self, seed: u64, scratch: &mut Vec<u8>) -> u64 {
+        let key_len = u32::try_from(self.key().len()).expect("a key is shorter than 4 GiB");
+        scratch.clear();
+        scratch.extend_from_slice(&self.mod_revision().0.to_le_bytes());
+        scratch.extend_from_slice(&self.word().to_le_bytes());
+        scratch.extend_from_slice(&key_len.to_le_bytes());
+        scratch.extend_from_slice(self.message());
+        hash(scratch, seed)
     }
 
     /// Reads from the version's memory, so that a later access finds it in the cache.
@@ -157,17 +166,20 @@ impl Version {
         Arc::strong_count(&self.image)
     }
 
-    fn key_len(&self) -> usize {
-        self.word(12) as usize
+    fn word(&self) -> u32 {
+        u32::from_le_bytes(self.image[..HEADER].try_into().expect("a header has four bytes"))
     }
 
-    fn word(&self, at: usize) -> u32 {
-        u32::from_le_bytes(self.image[at..at + 4].try_into().expect("a header has 16 bytes"))
+    fn message(&self) -> &[u8] {
+        &self.image[HEADER..]
+    }
+
+    fn behind_key(&self) -> &[u8] {
+        encoding::split_key(self.message()).1
     }
 
     fn fields(&self) -> KeyValue<'_> {
-        let behind_key = HEADER + encoding::key_field_len(self.key_len());
-        KeyValue::decode_behind_key(&self.image[behind_key..])
+        KeyValue::decode_behind_key(self.behind_key())
             .expect("the bytes of a version are well formed")
     }
 }
@@ -222,6 +234,9 @@ mod tests {
         assert!(version.is_tombstone());
         assert_eq!(version.encoded().bytes(), [0x0a, 1, b'k', 0x18, 5]);
         assert_eq!(version.encoded_key_only(), version.encoded().bytes());
-        assert_eq!(version.image()[..16], [5, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x80, 1, 0, 0, 0]);
+        let mut hashed = Vec::new();
+        version.hash(0, &mut hashed);
+        assert_eq!(hashed[..16], [5, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x80, 1, 0, 0, 0]);
+        assert_eq!(hashed[16..], *version.encoded().bytes());
     }
 }

@@ -2,7 +2,6 @@
 
 use std::fmt;
 
-use crate::hash::hash;
 use crate::retained::Retained;
 use crate::revision::{Change, Revision};
 use crate::tree::{ByChange, ByKey, ByKeyAndChange, Probe, Tree};
@@ -166,7 +165,8 @@ impl View {
         let revision = revision.unwrap_or(self.revision);
         self.admit(revision)?;
         let upto = Retained::new(self).filter(|version| version.mod_revision() <= revision);
-        let hash = upto.fold(0, |sum, version| hash(version.image(), sum));
+        let mut scratch = Vec::new();
+        let hash = upto.fold(0, |sum, version| version.hash(sum, &mut scratch));
         Ok(HashKv { hash, revision, compacted: self.compacted })
     }
 }

@@ -102,7 +102,8 @@ impl View {
                     Previous::Unwanted => None,
                 };
                 let both = [Some(version), previous];
-                bytes += both.iter().flatten().map(|version| version.image().len()).sum::<usize>();
+                let encoded = |version: &Version| version.encoded().bytes().len();
+                bytes += both.into_iter().flatten().map(encoded).sum::<usize>();
                 events.push(Event { version, previous });
             }
         }
