@@ -8,8 +8,8 @@
 //!   stdout  {"mark":NAME,"writes":…,"failed":…,"longest_gap_ms":…, and so on: see `Counts`}
 //! ```
 //!
-//! A write that fails may have happened or not: nothing is expected of it. Of the URLs, the next one
-//! is tried after each failure, so that a member that is gone costs one attempt.
+//! A write that fails may have happened or not: nothing is expected of it. Of the URLs, the next
+//! one is tried after each failure, so that a member that is gone costs one attempt.
 
 use std::io::BufRead as _;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
