@@ -15,11 +15,13 @@ use crate::programs::Server;
 use crate::{Client, Network, programs, wait};
 
 /// What a server says when it serves.
-const READY: &str = "ready to serve client requests";
+pub const READY: &str = "ready to serve client requests";
 /// How long a server may take until it serves.
 const START_MAX: Duration = Duration::from_secs(30);
 /// How long a server may take to end when it is asked to.
 const STOP_MAX: Duration = Duration::from_secs(15);
+/// How long a member may take to end when it learns that it has no place in the cluster.
+const END_MAX: Duration = Duration::from_secs(60);
 /// How long it may take until all members agree on a leader.
 const LEADER_MAX: Duration = Duration::from_secs(30);
 
@@ -142,9 +144,7 @@ impl Cluster {
         };
         let mut cluster =
             Cluster { options, program, members: Vec::new(), loopback, network, directory };
-        let all: Vec<String> = (0..cluster.options.members)
-            .map(|at| format!("m{at}=http://{}:{PEER_PORT}", cluster.new_address(at)))
-            .collect();
+        let all: Vec<String> = (0..cluster.options.members).map(|at| cluster.named(at)).collect();
         for _ in 0..cluster.options.members {
             cluster.add(vec![
                 format!("--initial-cluster={}", all.join(",")),
@@ -154,22 +154,55 @@ impl Cluster {
         Ok(cluster)
     }
 
-    /// Adds a place for one more member, which was added to a cluster that exists; does not start
+    /// Adds a place for one more member, which is added to a cluster of all others; does not start
     /// it. Returns its number.
     ///
     /// # Errors
     ///
     /// If its directory cannot be made.
     pub fn join(&mut self) -> Result<usize> {
+        let others: Vec<usize> = (0..self.members.len()).collect();
+        self.join_these(&others)
+    }
+
+    /// Adds a place for one more member, which is added to a cluster of `others`; does not start
+    /// it. Returns its number.
+    ///
+    /// # Errors
+    ///
+    /// If its directory cannot be made.
+    pub fn join_these(&mut self, others: &[usize]) -> Result<usize> {
         let at = self.members.len();
-        let all: Vec<String> = (0..=at)
-            .map(|at| format!("m{at}=http://{}:{PEER_PORT}", self.new_address(at)))
-            .collect();
+        let all: Vec<String> = others.iter().chain([&at]).map(|at| self.named(*at)).collect();
         self.add(vec![
             format!("--initial-cluster={}", all.join(",")),
             "--initial-cluster-state=existing".to_owned(),
         ])?;
         Ok(at)
+    }
+
+    /// Adds a place for a member that asks `peers` for admission, and waits; does not start it.
+    /// Peers may be such as have no place yet. Returns its number.
+    ///
+    /// # Errors
+    ///
+    /// If its directory cannot be made.
+    pub fn ask_for_admission(&mut self, peers: &[usize]) -> Result<usize> {
+        let at = self.members.len();
+        let flag = self.admission_flag(peers);
+        self.add(vec![flag])?;
+        Ok(at)
+    }
+
+    /// Returns the flag by which a member asks `peers` for admission.
+    #[must_use]
+    pub fn admission_flag(&self, peers: &[usize]) -> String {
+        let peers = peers.iter().map(|at| format!("{}:{PEER_PORT}", self.new_address(*at)));
+        format!("--join={}", peers.collect::<Vec<_>>().join(","))
+    }
+
+    fn named(&self, at: usize) -> String {
+        format!("m{at}=http://{}:{PEER_PORT}", self.new_address(at))
     }
 
     fn add(&mut self, bootstrap: Vec<String>) -> Result<()> {
@@ -298,6 +331,32 @@ impl Cluster {
     /// Kills a member at once, if it runs.
     pub fn kill(&mut self, at: usize) {
         self.members[at].process = None;
+    }
+
+    /// Kills a member and loses its data.
+    ///
+    /// # Errors
+    ///
+    /// If they cannot be deleted.
+    pub fn wipe(&mut self, at: usize) -> Result<()> {
+        self.kill(at);
+        let data = self.data(at);
+        fs::remove_dir_all(&data).with_context(|| format!("{} is not lost", data.display()))
+    }
+
+    /// Waits until a member ends by itself. Returns what it said.
+    ///
+    /// # Errors
+    ///
+    /// If it does not.
+    pub fn await_end(&mut self, at: usize) -> Result<String> {
+        let process = self.process_mut(at)?;
+        let ended = wait::until("a member to end", END_MAX, || process.ended());
+        ended
+            .with_context(|| format!("member {at} goes on, and said:\n{}", process.last_words()))?;
+        let said = process.said();
+        self.members[at].process = None;
+        Ok(said)
     }
 
     /// Asks a member to end, and waits until it has.

@@ -72,8 +72,14 @@ fn build_holdfast() -> Result<PathBuf> {
         .status()
         .context("cargo could not be started to build holdfast")?;
     ensure!(status.success(), "cargo build --package server ended with {status}");
-    let target = env::var_os("CARGO_TARGET_DIR").map_or(workspace.join("target"), PathBuf::from);
-    existing("cargo build", workspace.join(target).join("sim/holdfast"))
+    existing("cargo build", target().join("sim/holdfast"))
+}
+
+/// Returns the directory below which everything that is built lies.
+#[must_use]
+pub fn target() -> PathBuf {
+    let named = env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
+    workspace().join(named)
 }
 
 /// Returns the path of real etcd: that of `ETCD_BIN`, or the one in the cache of tools.

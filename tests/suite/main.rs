@@ -4,6 +4,7 @@
 //! `TESTS_SKIP_NOTHING=1` makes that a failure.
 
 mod calls;
+mod clients;
 mod conformance;
 mod differential;
 

@@ -9,16 +9,19 @@ use std::future::Future;
 use anyhow::{Context, Result, ensure};
 use tests::{Cluster, Options, Server};
 
+mod admission;
 mod clock;
 mod crashes;
 mod disk;
+mod handover;
 mod history;
 mod leases;
+mod membership;
 mod observer;
 mod partitions;
 mod workload;
 
-use history::Change;
+use history::{Change, Done};
 use observer::Observer;
 use workload::Workload;
 
@@ -60,8 +63,13 @@ impl Scene {
         Ok(Scene { cluster, work, observers })
     }
 
-    /// Stops the clients, and checks everything that they and the watchers saw. Everybody must run.
-    async fn finish(mut self) -> Result<()> {
+    /// Stops the clients, and checks everything that they and the watchers saw.
+    async fn finish(self) -> Result<()> {
+        self.history().await.map(|_| ())
+    }
+
+    /// As `finish`. Returns what the clients did.
+    async fn history(mut self) -> Result<Vec<Done>> {
         self.work.progress(WRITES).await.context("after everything was repaired")?;
         self.cluster.start_all()?;
         let history = self.work.finish().await;
@@ -79,7 +87,7 @@ impl Scene {
             let told = Observer::start(std::slice::from_ref(url), 0)?.finish(last).await?;
             same(&told, &truth).with_context(|| format!("what member {at} tells at the end"))?;
         }
-        Ok(())
+        Ok(history)
     }
 }
 
@@ -92,7 +100,7 @@ fn same(told: &[Change], truth: &[Change]) -> Result<()> {
 }
 
 /// Runs a test that has clients.
-fn run(test: impl Future<Output = Result<()>>) {
+pub(crate) fn run(test: impl Future<Output = Result<()>>) {
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let result = runtime.expect("there are threads").block_on(test);

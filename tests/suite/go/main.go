@@ -1,6 +1,6 @@
 // Uses a cluster as programs in Go do: leases, transactions, a mutex and a watch that goes on, while
-// a member is killed. Says "half" when it is to be killed, waits for the file that is its second
-// argument, and says "passed" at the end.
+// a member is killed. Says "half" when it is to be killed, learns by the file that is its second
+// argument that it was, and says "passed" at the end. The cluster must be empty.
 package main
 
 import (
@@ -17,11 +17,17 @@ import (
 )
 
 const (
-	puts       = 400
+	// How many keys are written, one half before a member is killed, the other since; those that
+	// are written meanwhile come on top.
+	puts = 400
+	// How many sides increment one number, and how often each.
 	writers    = 4
-	increments = 50
-	answerMax  = 5 * time.Second
-	wholeMax   = 90 * time.Second
+	increments = 25
+	// How long a lease lives, in seconds, if nobody keeps it alive.
+	life = 6
+	// How long one attempt may take, and everything.
+	attemptMax = 5 * time.Second
+	wholeMax   = 120 * time.Second
 )
 
 func main() {
@@ -41,7 +47,7 @@ func main() {
 func run(ctx context.Context, endpoints []string, file string) error {
 	client, err := clientv3.New(clientv3.Config{
 		Endpoints:            endpoints,
-		DialTimeout:          answerMax,
+		DialTimeout:          attemptMax,
 		DialKeepAliveTime:    6 * time.Second,
 		DialKeepAliveTimeout: 2 * time.Second,
 	})
@@ -54,21 +60,23 @@ func run(ctx context.Context, endpoints []string, file string) error {
 		return fmt.Errorf("lease: %w", err)
 	}
 	told := watch(ctx, client, 1)
-	for i := range puts {
-		if i == puts/2 {
-			if err := half(file); err != nil {
-				return err
-			}
+	written := 0
+	for since := 0; since < puts/2; written++ {
+		if written == puts/2 {
+			fmt.Println("half")
 		}
-		key, value := fmt.Sprintf("watched/%04d", i), strconv.Itoa(i)
-		if err := retry(ctx, func(ctx context.Context) error {
-			_, err := client.Put(ctx, key, value)
-			return err
-		}); err != nil {
-			return fmt.Errorf("put %s: %w", key, err)
+		if _, err := os.Stat(file); written >= puts/2 && err == nil {
+			if since == 0 {
+				drain(alive)
+			}
+			since++
+		}
+		key := fmt.Sprintf("watched/%06d", written)
+		if err := create(ctx, client, key, strconv.Itoa(written)); err != nil {
+			return fmt.Errorf("%s: %w", key, err)
 		}
 	}
-	if err := checkTold(ctx, told); err != nil {
+	if err := checkTold(ctx, told, written); err != nil {
 		return fmt.Errorf("watch: %w", err)
 	}
 	if err := count(ctx, client); err != nil {
@@ -80,25 +88,41 @@ func run(ctx context.Context, endpoints []string, file string) error {
 	return checkLease(ctx, client, lease, alive)
 }
 
-// half tells that the time has come to kill a member, and waits until it was.
-func half(file string) error {
-	fmt.Println("half")
-	for range 3000 {
-		if _, err := os.Stat(file); err == nil {
-			return nil
+// drain forgets the answers that have come.
+func drain(alive <-chan *clientv3.LeaseKeepAliveResponse) {
+	for {
+		select {
+		case _, ok := <-alive:
+			if !ok {
+				return
+			}
+		default:
+			return
 		}
-		time.Sleep(10 * time.Millisecond)
 	}
-	return fmt.Errorf("nobody made %s", file)
 }
 
-// retry does something that may be done twice until it succeeds.
-func retry(ctx context.Context, do func(context.Context) error) error {
-	for {
-		attempt, cancel := context.WithTimeout(ctx, answerMax)
-		err := do(attempt)
+// create makes a key by a transaction that does nothing if it is there: so it can be tried until its
+// outcome is known, and happens once.
+func create(ctx context.Context, client *clientv3.Client, key, value string) error {
+	for tries := 1; ; tries++ {
+		attempt, cancel := context.WithTimeout(ctx, attemptMax)
+		response, err := client.Txn(attempt).
+			If(clientv3.Compare(clientv3.CreateRevision(key), "=", 0)).
+			Then(clientv3.OpPut(key, value)).
+			Else(clientv3.OpGet(key)).
+			Commit()
 		cancel()
-		if err == nil || ctx.Err() != nil {
+		switch {
+		case err == nil && response.Succeeded:
+			return nil
+		case err == nil:
+			there := response.Responses[0].GetResponseRange().Kvs
+			if tries == 1 || len(there) != 1 || string(there[0].Value) != value {
+				return fmt.Errorf("it was there, as %v, at attempt %d", there, tries)
+			}
+			return nil
+		case ctx.Err() != nil:
 			return err
 		}
 		fmt.Println("again after:", err)
@@ -109,7 +133,7 @@ func retry(ctx context.Context, do func(context.Context) error) error {
 func keepLease(
 	ctx context.Context, client *clientv3.Client,
 ) (clientv3.LeaseID, <-chan *clientv3.LeaseKeepAliveResponse, error) {
-	granted, err := client.Grant(ctx, 5)
+	granted, err := client.Grant(ctx, life)
 	if err != nil {
 		return 0, nil, err
 	}
@@ -122,7 +146,7 @@ func keepLease(
 
 // watch passes on what is told of the keys that are put, from a revision on.
 func watch(ctx context.Context, client *clientv3.Client, revision int64) <-chan *clientv3.Event {
-	told := make(chan *clientv3.Event, 10*puts)
+	told := make(chan *clientv3.Event, puts)
 	responses := client.Watch(ctx, "watched/", clientv3.WithPrefix(), clientv3.WithRev(revision))
 	go func() {
 		defer close(told)
@@ -132,17 +156,21 @@ func watch(ctx context.Context, client *clientv3.Client, revision int64) <-chan 
 				return
 			}
 			for _, event := range response.Events {
-				told <- event
+				select {
+				case told <- event:
+				case <-ctx.Done():
+					return
+				}
 			}
 		}
 	}()
 	return told
 }
 
-// checkTold reads what was told, until it is the last put: everything, in order.
-func checkTold(ctx context.Context, told <-chan *clientv3.Event) error {
+// checkTold reads what was told, until it is the last key: each once, in order.
+func checkTold(ctx context.Context, told <-chan *clientv3.Event, written int) error {
 	next, latest := 0, int64(0)
-	for next < puts {
+	for next < written {
 		select {
 		case event, ok := <-told:
 			if !ok {
@@ -156,14 +184,12 @@ func checkTold(ctx context.Context, told <-chan *clientv3.Event) error {
 			if err != nil {
 				return err
 			}
-			// A put that was tried twice may have happened twice.
-			if got == next {
-				next++
-			} else if got != next-1 {
+			if got != next {
 				return fmt.Errorf("%d was told, and %d was next", got, next)
 			}
+			next++
 		case <-ctx.Done():
-			return fmt.Errorf("told up to %d of %d: %w", next, puts, ctx.Err())
+			return fmt.Errorf("told up to %d of %d: %w", next, written, ctx.Err())
 		}
 	}
 	return nil
@@ -211,12 +237,12 @@ func increment(ctx context.Context, client *clientv3.Client) error {
 
 // lock holds a mutex that another session waits for.
 func lock(ctx context.Context, client *clientv3.Client) error {
-	first, err := concurrency.NewSession(client, concurrency.WithTTL(5))
+	first, err := concurrency.NewSession(client, concurrency.WithTTL(life))
 	if err != nil {
 		return err
 	}
 	defer first.Close()
-	second, err := concurrency.NewSession(client, concurrency.WithTTL(5))
+	second, err := concurrency.NewSession(client, concurrency.WithTTL(life))
 	if err != nil {
 		return err
 	}
@@ -234,22 +260,18 @@ func lock(ctx context.Context, client *clientv3.Client) error {
 	return wanted.Lock(ctx)
 }
 
+// checkLease waits until the lease is kept alive once more, and revokes it.
 func checkLease(
 	ctx context.Context, client *clientv3.Client,
 	lease clientv3.LeaseID, alive <-chan *clientv3.LeaseKeepAliveResponse,
 ) error {
-	answers := 0
-	for {
-		select {
-		case _, ok := <-alive:
-			if !ok {
-				return fmt.Errorf("the lease was lost after %d answers", answers)
-			}
-			answers++
-			continue
-		default:
+	select {
+	case _, ok := <-alive:
+		if !ok {
+			return fmt.Errorf("the lease was lost")
 		}
-		break
+	case <-ctx.Done():
+		return fmt.Errorf("the lease is not kept alive: %w", ctx.Err())
 	}
 	left, err := client.TimeToLive(ctx, lease, clientv3.WithAttachedKeys())
 	if err != nil {

@@ -6,7 +6,7 @@ use tests::{Options, Random};
 use super::{Scene, WRITES, rounds, run, server};
 
 /// Snapshots are taken and sent early, so that crashes meet them.
-const FEW_ENTRIES: [&str; 2] = ["--snapshot-count=300", "--snapshot-catchup-entries=50"];
+pub(super) const FEW_ENTRIES: [&str; 2] = ["--snapshot-count=300", "--snapshot-catchup-entries=50"];
 
 /// Kills whom `choose` says, again and again, and starts them when the others have gone on.
 async fn kill_and_restart(
