@@ -90,7 +90,7 @@ pub(super) fn parse_number(word: &str) -> Result<i64> {
 
 fn bytes(word: String) -> Bytes {
     // The parser of scripts reads \xff as the character U+00FF, which here is a byte.
-    if word.chars().any(|c| !c.is_ascii()) && word.chars().all(|c| u32::from(c) < 256) {
+    if !word.is_ascii() && word.chars().all(|c| u32::from(c) < 256) {
         return word.chars().map(|c| u8::try_from(c).expect("below 256")).collect();
     }
     word.into()

@@ -91,7 +91,7 @@ fn operation(random: &mut Random, mood: Mood) -> Op {
 }
 
 fn key(random: &mut Random) -> Bytes {
-    if random.percent(1) { Bytes::new() } else { Bytes::from_static(*random.pick(&KEYS)) }
+    if random.percent(1) { Bytes::new() } else { Bytes::from_static(random.pick(&KEYS)) }
 }
 
 /// Draws a key and where its range ends.

@@ -26,10 +26,8 @@ const SEVERAL_FAULTS: Known = Known {
             drawn.ends_with("duplicate key given in txn request")
                 || drawn.ends_with("too many operations in txn request")
         };
-        let faults = match op {
-            Op::Txn(txn) => faults(txn) + usize::from(in_whole(left) || in_whole(right)),
-            _ => 0,
-        };
+        let Op::Txn(txn) = op else { return false };
+        let faults = faults(txn) + usize::from(in_whole(left) || in_whole(right));
         is_refused(left) && is_refused(right) && faults > 1
     },
 };
@@ -66,14 +64,14 @@ const STREAM_SORTED_IN_PARTS: Known = Known {
 const EQUALS_IN_ANY_ORDER: Known = Known {
     _reason: "etcd's way of sorting leaves more than twelve keys that are equal by the target in \
               any order. We leave them in the order of keys.",
-    explains: |op, left, right| match op {
-        Op::Range(request) => {
-            sorted_by(left, request.sort_target()) == sorted_by(right, request.sort_target())
+    explains: |op, left, right| {
+        if let Op::Range(request) = op {
+            let target = request.sort_target();
+            return sorted_by(left, target) == sorted_by(right, target);
         }
-        Op::Txn(_) => {
-            op.draw().contains("sort_target: ") && outside_lists(left) == outside_lists(right)
-        }
-        _ => false,
+        matches!(op, Op::Txn(_))
+            && op.draw().contains("sort_target: ")
+            && outside_lists(left) == outside_lists(right)
     },
 };
 

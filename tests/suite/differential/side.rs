@@ -158,6 +158,7 @@ impl Side {
         calls::range_stream(self.client(), request).await
     }
 
+    #[expect(clippy::wildcard_enum_match_arm, reason = "only what is about leases comes here")]
     async fn lease(&mut self, op: Op) -> String {
         let mut client = self.client().lease();
         match op {
@@ -181,6 +182,7 @@ impl Side {
         }
     }
 
+    #[expect(clippy::wildcard_enum_match_arm, reason = "only questions about members come here")]
     async fn ask(&mut self, op: &Op) -> String {
         let client = self.client();
         match op {
