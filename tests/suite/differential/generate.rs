@@ -91,7 +91,8 @@ fn operation(random: &mut Random, mood: Mood) -> Op {
 }
 
 fn key(random: &mut Random) -> Bytes {
-    if random.percent(1) { Bytes::new() } else { Bytes::from_static(random.pick(&KEYS)) }
+    let key: &[u8] = if random.percent(1) { b"" } else { random.pick::<&[u8]>(&KEYS) };
+    Bytes::copy_from_slice(key)
 }
 
 /// Draws a key and where its range ends.
