@@ -189,16 +189,16 @@ impl Cluster {
     /// If its directory cannot be made.
     pub fn ask_for_admission(&mut self, peers: &[usize]) -> Result<usize> {
         let at = self.members.len();
-        let flag = self.admission_flag(peers);
-        self.add(vec![flag])?;
+        self.add(Vec::new())?;
+        self.turn_to(at, peers);
         Ok(at)
     }
 
-    /// Returns the flag by which a member asks `peers` for admission.
-    #[must_use]
-    pub fn admission_flag(&self, peers: &[usize]) -> String {
+    /// From its next start on, a member asks `peers` for admission, whatever it was told at first.
+    pub fn turn_to(&mut self, at: usize, peers: &[usize]) {
         let peers = peers.iter().map(|at| format!("{}:{PEER_PORT}", self.new_address(*at)));
-        format!("--join={}", peers.collect::<Vec<_>>().join(","))
+        let flag = format!("--join={}", peers.collect::<Vec<_>>().join(","));
+        self.members[at].bootstrap = vec![flag];
     }
 
     fn named(&self, at: usize) -> String {

@@ -17,6 +17,7 @@ use tests::programs::or_skip;
 mod chart;
 mod control_plane;
 mod stage;
+mod survival;
 
 use control_plane::Programs;
 use stage::Stage;

@@ -21,6 +21,8 @@ const START_LIMIT: Duration = Duration::from_secs(60);
 const API_PORT: u16 = 25443;
 /// The ports of its store.
 const STORE_PORTS: [u16; 2] = [25379, 25380];
+/// What a proxy says before its address when it listens.
+const PROXY_READY: &str = "Starting to serve on ";
 /// Who shows this may do everything.
 const TOKEN: &str = "administrator";
 
@@ -29,7 +31,7 @@ const TOKEN: &str = "administrator";
 pub(super) struct ControlPlane {
     // Killed in this order.
     server: Process,
-    _store: Process,
+    _store: Option<Process>,
     directory: TempDir,
     _network: Loopback,
 }
@@ -54,13 +56,29 @@ impl Programs {
 }
 
 impl ControlPlane {
-    /// Starts it, and waits until it serves.
+    /// Starts it with a store of its own, and waits until it serves.
     pub(super) fn start(programs: &Programs) -> Result<ControlPlane> {
+        Self::start_with(programs, None)
+    }
+
+    /// Starts it with a store that is there, which is reached at these endpoints, and waits until
+    /// it serves.
+    pub(super) fn start_on(programs: &Programs, endpoints: &[String]) -> Result<ControlPlane> {
+        Self::start_with(programs, Some(endpoints.join(",")))
+    }
+
+    fn start_with(programs: &Programs, endpoints: Option<String>) -> Result<ControlPlane> {
         let network = Loopback::claim()?;
         let directory = tempfile::tempdir().context("no directory can be made")?;
         let address = network.member(0).to_string();
-        let store = start_store(&programs.store, &address, directory.path())?;
-        let server = start_server(&programs.server, &address, directory.path())?;
+        let (store, endpoints) = match endpoints {
+            Some(endpoints) => (None, endpoints),
+            None => {
+                let store = start_store(&programs.store, &address, directory.path())?;
+                (Some(store), format!("http://{address}:{}", STORE_PORTS[0]))
+            }
+        };
+        let server = start_server(&programs.server, &address, &endpoints, directory.path())?;
         let mut plane = ControlPlane { server, _store: store, directory, _network: network };
         plane.write_config(&address)?;
         wait::until("the API server", START_LIMIT, || {
@@ -73,6 +91,25 @@ impl ControlPlane {
         .and_then(|is_up| if is_up { Ok(()) } else { bail!("it ended") })
         .with_context(|| format!("the API server said:\n{}", plane.server.last_words()))?;
         Ok(plane)
+    }
+
+    /// Starts a proxy, by which it can be asked in plain HTTP. Returns where that listens.
+    pub(super) fn proxy(&self, programs: &Programs) -> Result<(Process, String)> {
+        let arguments = arguments(&[
+            ("kubeconfig", &self.config().display().to_string()),
+            ("port", "0"),
+            ("address", "127.0.0.1"),
+        ]);
+        let arguments: Vec<OsString> = std::iter::once("proxy".into()).chain(arguments).collect();
+        let log = self.directory.path().join("proxy.log");
+        let mut proxy = Process::start(&programs.kubectl, &arguments, &[], &log)?;
+        proxy.wait_for(PROXY_READY, START_LIMIT)?;
+        let address = wait::until("the whole line", START_LIMIT, || {
+            let said = proxy.said();
+            let (line, _) = said.split_once('\n')?;
+            line.strip_prefix(PROXY_READY).map(str::to_owned)
+        });
+        Ok((proxy, address?))
     }
 
     /// The file by which clients find it.
@@ -145,7 +182,12 @@ fn start_store(program: &Path, address: &str, directory: &Path) -> Result<Proces
     Process::start(program, &arguments, &[], &directory.join("store.log"))
 }
 
-fn start_server(program: &Path, address: &str, directory: &Path) -> Result<Process> {
+fn start_server(
+    program: &Path,
+    address: &str,
+    endpoints: &str,
+    directory: &Path,
+) -> Result<Process> {
     let key = rcgen::KeyPair::generate().context("no key can be made")?;
     fs::write(directory.join("accounts.key"), key.serialize_pem())?;
     fs::write(directory.join("accounts.pub"), key.public_key_pem())?;
@@ -153,7 +195,7 @@ fn start_server(program: &Path, address: &str, directory: &Path) -> Result<Proce
     fs::write(directory.join("tokens.csv"), groups)?;
     let port = API_PORT.to_string();
     let arguments = arguments(&[
-        ("etcd-servers", &format!("http://{address}:{}", STORE_PORTS[0])),
+        ("etcd-servers", endpoints),
         ("bind-address", address),
         ("secure-port", &port),
         ("cert-dir", &path(directory, "certificates")),

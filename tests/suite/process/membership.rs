@@ -240,8 +240,8 @@ fn wiped_member_never_returns_under_its_old_identity() {
         ensure!(said.contains("has already been bootstrapped"), "it said:\n{said}");
         ensure!(!said.contains(READY), "it was wiped, and serves:\n{said}");
 
-        let flag = scene.cluster.admission_flag(&[0, 2]);
-        scene.cluster.launch_with(1, &[&flag], &[])?;
+        scene.cluster.turn_to(1, &[0, 2]);
+        scene.cluster.launch(1)?;
         super::admission::awaits(&scene.cluster, 1, "has run before").await?;
         scene.work.progress(WRITES).await.context("while it awaits admission")?;
 

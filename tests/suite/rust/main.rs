@@ -29,8 +29,8 @@ fn main() -> Result<()> {
     let words: Vec<String> = env::args().skip(1).collect();
     let [endpoints, file] = &words[..] else { bail!("usage: program ENDPOINT,… FILE") };
     let endpoints: Vec<&str> = endpoints.split(',').collect();
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all();
-    let runtime = { runtime }.build().context("there are threads")?;
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    let runtime = runtime.worker_threads(2).enable_all().build().context("there are no threads")?;
     runtime.block_on(run(&endpoints, Path::new(file)))?;
     println!("passed");
     Ok(())
@@ -48,7 +48,7 @@ async fn run(endpoints: &[&str], file: &Path) -> Result<()> {
     goes_on(&mut client, file).await.context("while a member is killed")
 }
 
-/// Tries until it succeeds.
+/// Tries until it succeeds, or for too long.
 async fn until<T>(what: &str, mut attempt: impl AsyncFnMut() -> Result<T>) -> Result<T> {
     let began = Instant::now();
     loop {
