@@ -8,6 +8,7 @@
 //! Entries are versions of keys. What they are sorted by is the matter of three small types:
 //! [`ByKey`], [`ByKeyAndChange`], [`ByChange`].
 
+mod builder;
 mod keys;
 mod node;
 #[cfg(test)]
@@ -15,6 +16,7 @@ mod tests;
 
 use std::ops::Range;
 
+pub(crate) use self::builder::Builder;
 use self::keys::Keys;
 use self::node::{Node, Spine};
 use crate::revision::Change;
@@ -128,11 +130,11 @@ impl<E: Entry> Tree<E> {
 
     /// Builds a tree from entries in ascending order. The nodes are full.
     pub(crate) fn from_sorted(entries: impl IntoIterator<Item = E>) -> Tree<E> {
-        let mut tree = Tree::new();
+        let mut builder = Builder::new();
         for entry in entries {
-            tree.push(entry);
+            builder.push(entry);
         }
-        tree
+        builder.finish()
     }
 
     pub(crate) fn len(&self) -> usize {

@@ -72,15 +72,24 @@ impl Version {
         fields: KeyValue<'_>,
         scratch: &mut Vec<u8>,
     ) -> Version {
-        assert!(change.sub < TOMBSTONE, "change {} of one transaction", change.sub);
         assert!(!fields.key.is_empty(), "a version without a key");
-        let flag = match kind {
-            Kind::Put => 0,
-            Kind::Delete => TOMBSTONE,
-        };
         scratch.clear();
-        scratch.extend_from_slice(&(change.sub | flag).to_le_bytes());
+        put_header(scratch, change.sub, kind);
         KeyValue { mod_revision: change.revision.0, ..fields }.encode(scratch);
+        Version { image: Arc::from(scratch.as_slice()) }
+    }
+
+    /// Builds a version of a message as [`KeyValue::encode`] writes it; `scratch` is a buffer to
+    /// reuse.
+    pub(crate) fn of_encoded(
+        sub: u32,
+        kind: Kind,
+        encoded: &[u8],
+        scratch: &mut Vec<u8>,
+    ) -> Version {
+        scratch.clear();
+        put_header(scratch, sub, kind);
+        scratch.extend_from_slice(encoded);
         Version { image: Arc::from(scratch.as_slice()) }
     }
 
@@ -182,6 +191,15 @@ impl Version {
         KeyValue::decode_behind_key(self.behind_key())
             .expect("the bytes of a version are well formed")
     }
+}
+
+fn put_header(out: &mut Vec<u8>, sub: u32, kind: Kind) {
+    assert!(sub < TOMBSTONE, "change {sub} of one transaction");
+    let flag = match kind {
+        Kind::Put => 0,
+        Kind::Delete => TOMBSTONE,
+    };
+    out.extend_from_slice(&(sub | flag).to_le_bytes());
 }
 
 impl fmt::Debug for Version {

@@ -8,7 +8,7 @@ use crate::hash::hash;
 use crate::retained::is_kept;
 use crate::revision::{Change, Revision};
 use crate::store::Store;
-use crate::tree::{ByChange, ByKey, ByKeyAndChange, Tree};
+use crate::tree::{Builder, ByChange, ByKey, ByKeyAndChange, Tree};
 use crate::version::{Kind, Version};
 use crate::view::View;
 
@@ -47,12 +47,13 @@ impl fmt::Display for LoadError {
 impl std::error::Error for LoadError {}
 
 /// Builds a store from the chunks of a stream.
-#[derive(Debug)]
 pub struct Loader {
     chunks: u64,
     checksum: u64,
     stage: Stage,
     view: View,
+    live: Builder<ByKey>,
+    past: Builder<ByKeyAndChange>,
     versions: u64,
     /// The last version so far. It is kept back until it is known whether it is its key's latest.
     last: Option<Version>,
@@ -66,6 +67,16 @@ enum Stage {
     Head,
     Versions,
     Done,
+}
+
+impl fmt::Debug for Loader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Loader")
+            .field("stage", &self.stage)
+            .field("chunks", &self.chunks)
+            .field("versions", &self.versions)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Default for Loader {
@@ -82,6 +93,8 @@ impl Loader {
             checksum: 0,
             stage: Stage::Head,
             view: View::empty(),
+            live: Builder::new(),
+            past: Builder::new(),
             versions: 0,
             last: None,
             log: Vec::new(),
@@ -189,7 +202,7 @@ impl Loader {
             return Err("a version without a key, or of a revision that never was");
         }
         self.check_against_last(&fields, kind, change)?;
-        let version = Version::new(change, kind, fields, &mut self.scratch);
+        let version = Version::of_encoded(change.sub, kind, encoded, &mut self.scratch);
         if self.view.compacted <= Some(revision) {
             self.log.push(version.clone());
         }
@@ -250,10 +263,10 @@ impl Loader {
         let bytes = version.memory_bytes();
         if superseded.is_none() && !version.is_tombstone() {
             self.view.live_bytes += bytes;
-            self.view.live.push(ByKey(version));
+            self.live.push(ByKey(version));
         } else {
             self.view.past_bytes += bytes;
-            self.view.past.push(ByKeyAndChange(version));
+            self.past.push(ByKeyAndChange(version));
         }
         Ok(())
     }
@@ -265,7 +278,7 @@ impl Loader {
         if payload.len() != 16 || read_u64(payload) != self.versions {
             return Err("the number of versions is another");
         }
-        if read_u64(&payload[8..]) != self.view.live.len() as u64 {
+        if read_u64(&payload[8..]) != self.live.len() as u64 {
             return Err("the number of keys is another");
         }
         let mut log = std::mem::take(&mut self.log);
@@ -273,6 +286,8 @@ impl Loader {
         if log.windows(2).any(|pair| pair[0].change() == pair[1].change()) {
             return Err("two versions have one change");
         }
+        self.view.live = std::mem::replace(&mut self.live, Builder::new()).finish();
+        self.view.past = std::mem::replace(&mut self.past, Builder::new()).finish();
         self.view.log = Tree::from_sorted(log.into_iter().map(ByChange));
         Ok(())
     }

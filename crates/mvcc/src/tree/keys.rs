@@ -103,6 +103,13 @@ impl<T: Entry> Keys<T> {
         self.len += 1;
     }
 
+    /// Puts an entry behind all others. Nothing may be searched before [`Keys::index`].
+    pub(super) fn push_unindexed(&mut self, item: T) {
+        assert!(self.len < CAPACITY, "an entry for a node that is full");
+        self.items[self.len] = Some(item);
+        self.len += 1;
+    }
+
     /// Puts an entry in the place of one that lies between the same neighbours.
     pub(super) fn replace(&mut self, at: usize, item: T) -> T {
         self.admit(item.probe().key);
@@ -166,7 +173,7 @@ impl<T: Entry> Keys<T> {
     }
 
     /// Finds the common bytes and the heads anew.
-    fn index(&mut self) {
+    pub(super) fn index(&mut self) {
         self.common_len = 0;
         if self.len == 0 {
             return;

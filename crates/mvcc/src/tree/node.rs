@@ -66,7 +66,7 @@ impl Entry for Arc<Bound> {
 }
 
 /// Returns a bound between two neighbours, as short as can be.
-fn bound_between<E: Entry>(left: &E, right: &E) -> Arc<Bound> {
+pub(super) fn bound_between<E: Entry>(left: &E, right: &E) -> Arc<Bound> {
     let (left, right) = (left.probe(), right.probe());
     assert!(left < right, "neighbours out of order");
     let (key, change) = if left.key == right.key {
@@ -78,7 +78,7 @@ fn bound_between<E: Entry>(left: &E, right: &E) -> Arc<Bound> {
 }
 
 /// Returns a bound that is the place of an entry.
-fn bound_at<E: Entry>(entry: &E) -> Arc<Bound> {
+pub(super) fn bound_at<E: Entry>(entry: &E) -> Arc<Bound> {
     let Probe { key, change } = entry.probe();
     Arc::new(Bound { key: key.into(), change })
 }
@@ -265,6 +265,15 @@ impl<E> Inner<E> {
 impl<E: Entry> Inner<E> {
     fn empty() -> Inner<E> {
         Inner { bounds: Keys::new(), children: [const { None }; CAPACITY], counts: [0; CAPACITY] }
+    }
+
+    /// Makes a node of the next children, as many as it can have.
+    pub(super) fn of(children: impl Iterator<Item = (Arc<Bound>, Node<E>)>) -> Inner<E> {
+        let mut inner = Inner::empty();
+        for (at, (bound, child)) in children.take(CAPACITY).enumerate() {
+            inner.insert(at, bound, child);
+        }
+        inner
     }
 
     /// Returns the child in which the probe is, if it is anywhere.

@@ -154,6 +154,27 @@ fn entries_in_ascending_order_fill_their_nodes() {
 }
 
 #[test]
+fn trees_of_every_size_are_built_and_changed_like_others() {
+    for len in (0..=2 * 32 * 32).filter(|len| len % 31 < 3 || len % 32 < 2) {
+        let key = |number: u64| format!("key-{:08}-{number}", number * number).into_bytes();
+        let entries = (1..=len).map(|number| ByKey::of(&key(number), number));
+        let mut tree = Tree::from_sorted(entries);
+        let versions = (1..=len).map(|number| version(&key(number), number));
+        let mut model: Model = versions.map(|it| ((it.key().to_vec(), Change::MIN), it)).collect();
+        check(&tree, &model);
+        for number in [len / 2, len, len + 1, 1] {
+            if tree.remove(Probe::key(&key(number))).is_some() {
+                model.remove(&(key(number), Change::MIN)).expect("both have it");
+            } else {
+                tree.insert(ByKey::of(&key(number), number));
+                model.insert((key(number), Change::MIN), version(&key(number), number));
+            }
+            check(&tree, &model);
+        }
+    }
+}
+
+#[test]
 fn tree_that_loses_its_first_entries_does_what_a_sorted_map_does() {
     let mut tree = Tree::from_sorted((0..3_000).map(|number| ByChange::of(b"k", number)));
     for number in 0..3_000 {
