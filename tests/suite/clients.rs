@@ -10,6 +10,7 @@ use tests::process::Process;
 use tests::{Cluster, Options, Server};
 
 mod go;
+mod mirror;
 mod rust;
 
 /// How long a program may take until its first half is done, or the rest.

@@ -98,6 +98,29 @@ async fn identity(cluster: &Cluster, client: &Client, word: &str) -> Result<u64>
     found.map(|member| member.id).with_context(|| format!("no member is called {word}"))
 }
 
+/// Returns by which numbers the words `$m0`, `$leader`, `$follower` and so on are replaced, for what
+/// the first member knows of them.
+pub(super) async fn identities(cluster: &Cluster) -> Result<Vec<(String, String)>> {
+    let client = cluster.client(0)?;
+    // Not by a quorum, which there may be none of.
+    let request = pb::MemberListRequest { linearizable: false };
+    let Ok(listed) = client.cluster().member_list(request).await else { return Ok(Vec::new()) };
+    let listed = listed.into_inner().members;
+    let leader = client.status().await.map_or(0, |status| status.leader);
+    let follower = listed.iter().find(|member| member.id != leader && !member.is_learner);
+    let mut named = vec![("$leader".to_owned(), format!("{leader:x}"))];
+    named.extend(follower.map(|member| ("$follower".to_owned(), format!("{:x}", member.id))));
+    for at in 0..cluster.members_len() {
+        let url = cluster.peer_url(at);
+        let name = format!("m{at}");
+        let is_it = |it: &&pb::Member| it.name == name || it.peer_ur_ls.contains(&url);
+        let member = listed.iter().find(is_it);
+        named.extend(member.map(|member| (format!("${name}"), format!("{:x}", member.id))));
+        named.push((format!("$peer{at}"), url));
+    }
+    Ok(named)
+}
+
 /// Returns the peer URL of member `m1`, or the word itself; `-` is none.
 fn urls(cluster: &Cluster, word: &str) -> Vec<String> {
     match word.strip_prefix('m').and_then(|at| at.parse().ok()) {

@@ -12,16 +12,34 @@ use tests::{Cluster, programs};
 
 use super::words::Words;
 
+/// What stands before numbers that differ from run to run, or are a server's own business.
+const NUMBERS: [&str; 8] = [
+    "\"RaftTerm\" : ",
+    "\"raft_term\":",
+    "\"raftTerm\":",
+    "\"raftIndex\":",
+    "\"raftAppliedIndex\":",
+    "\"dbSize\":",
+    "\"dbSizeInUse\":",
+    "\"hash\":",
+];
 /// How long an answer over HTTP may take.
 const ANSWER_MAX: Duration = Duration::from_secs(10);
 
-/// `etcdctl "WORD…" [everywhere] [stdin=TEXT] [sorted] [lines=N]`: asks the first member, or all.
-/// What differs from run to run is replaced by a word for it. With `lines`, it is ended after so
-/// many.
-pub(super) fn etcdctl(cluster: &Cluster, words: &mut Words) -> Result<String> {
+/// `etcdctl "WORD…" [everywhere] [stdin=TEXT] [sorted] [first] [lines=N]`: asks the first member, or
+/// all. What differs from run to run is replaced by a word for it. With `lines`, it is ended after
+/// so many; with `first`, only the first line is shown.
+pub(super) fn etcdctl(
+    cluster: &Cluster,
+    identities: &[(String, String)],
+    words: &mut Words,
+) -> Result<String> {
     let file = cluster.directory().join("file");
     let input = words.named("stdin").unwrap_or_default();
-    let line = words.need("the words of etcdctl")?.replace("$FILE", &file.to_string_lossy());
+    let mut line = words.need("the words of etcdctl")?.replace("$FILE", &file.to_string_lossy());
+    for (name, identity) in identities {
+        line = line.replace(name, identity);
+    }
     let urls = cluster.client_urls();
     let endpoints = if words.has("everywhere") { urls.join(",") } else { urls[0].clone() };
     let mut child = Process::new(programs::etcdctl()?)
@@ -51,7 +69,7 @@ pub(super) fn etcdctl(cluster: &Cluster, words: &mut Words) -> Result<String> {
         drop(receiver);
         // It fails to send what nobody waits for, which is how it ends.
         let _ = reader.join();
-        return Ok(told.join("\n"));
+        return Ok(normalised(cluster, &told.join("\n")).join("\n"));
     }
     let output = child.wait_with_output()?;
     let mut drawn = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -62,6 +80,9 @@ pub(super) fn etcdctl(cluster: &Cluster, words: &mut Words) -> Result<String> {
     let mut lines: Vec<String> = normalised(cluster, &drawn);
     if words.has("sorted") {
         lines.sort();
+    }
+    if words.has("first") {
+        lines.truncate(1);
     }
     Ok(lines.join("\n"))
 }
@@ -75,28 +96,34 @@ fn normalised(cluster: &Cluster, text: &str) -> Vec<String> {
     }
     let said = text.lines().filter(|line| !line.starts_with("{\"level\":"));
     said.map(|line| {
-        let term = ["\"RaftTerm\" : ", "\"raft_term\":"];
         let line = line.replace("remaining(1000s)", "remaining(999s)");
-        let line = term.iter().fold(line, |line, before| without_number(&line, before));
-        line.split_inclusive(|c: char| " ,|:\"}".contains(c)).map(replaced).collect::<String>()
+        let line = line.replace("\"ttl\":1000,\"granted", "\"ttl\":999,\"granted");
+        let line = NUMBERS.iter().fold(line, |line, before| without_number(&line, before));
+        line.split_inclusive(|c: char| " ,|:\"}/]".contains(c)).map(replaced).collect::<String>()
+    })
+    // Short numbers are padded to the width of long ones.
+    .map(|line| match line.strip_prefix(" ID") {
+        Some(rest) => format!("ID{rest}"),
+        None => line.replace("  ID", " ID"),
     })
     .collect()
 }
 
-/// Replaces the number that follows `before`.
+/// Replaces every number that follows `before`.
 fn without_number(line: &str, before: &str) -> String {
-    match line.split_once(before) {
-        None => line.to_owned(),
-        Some((start, rest)) => {
-            let rest = rest.trim_start_matches(|c: char| c.is_ascii_digit());
-            format!("{start}{before}TERM{rest}")
-        }
+    let mut parts = line.split(before);
+    let mut whole = parts.next().unwrap_or_default().to_owned();
+    let word = if before.to_ascii_lowercase().contains("term") { "TERM" } else { "NUMBER" };
+    for part in parts {
+        let rest = part.trim_start_matches(|c: char| c.is_ascii_digit());
+        whole.push_str(&format!("{before}{word}{rest}"));
     }
+    whole
 }
 
 /// Replaces a word, kept with what follows it: identities, durations and sizes.
 fn replaced(word: &str) -> String {
-    let end = word.trim_end_matches([' ', ',', '|', ':', '"', '}']).len();
+    let end = word.trim_end_matches([' ', ',', '|', ':', '"', '}', '/', ']']).len();
     let (word, after) = word.split_at(end);
     let is_hexadecimal = word.len() >= 12 && word.chars().all(|c| c.is_ascii_hexdigit());
     let is_duration = ["ms", "µs"]

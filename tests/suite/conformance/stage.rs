@@ -79,7 +79,12 @@ impl Stage {
             self.set_up(&mut Words::default())?;
         }
         match command.name.as_str() {
-            "etcdctl" => return outside::etcdctl(self.cluster()?, &mut words),
+            "etcdctl" => {
+                let runtime = Rc::clone(&self.runtime);
+                let cluster = self.cluster()?;
+                let named = runtime.block_on(admin::identities(cluster))?;
+                return outside::etcdctl(cluster, &named, &mut words);
+            }
             "http" => return outside::http(self.cluster()?, &mut words),
             "kill" | "start" | "launch" | "join" => return self.process(&command.name, &mut words),
             _ => {}
