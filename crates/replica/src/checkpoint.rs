@@ -137,13 +137,16 @@ struct Pieces {
     /// How much was read.
     offset: u64,
     is_at_end: bool,
+    /// What was read last.
+    block: Vec<u8>,
 }
 
 impl Pieces {
     fn open(disk: &dyn Disk, path: &Path) -> Result<Pieces, Fault> {
         let file = disk.open(path, OpenMode::Read)?;
         let scan = Scan::default();
-        Ok(Pieces { file, path: path.to_owned(), scan, offset: 0, is_at_end: false })
+        let (path, block) = (path.to_owned(), vec![0; BLOCK_BYTES]);
+        Ok(Pieces { file, path, scan, offset: 0, is_at_end: false, block })
     }
 
     /// Returns the next piece; `None` behind the end, which was found where it must be.
@@ -156,10 +159,10 @@ impl Pieces {
                 self.scan.finish().map_err(|damage| damage.of(&self.path))?;
                 return Ok(None);
             }
-            let block = read_block(&*self.file, self.offset)?;
-            self.offset += block.len() as u64;
-            self.is_at_end = block.is_empty();
-            self.scan.push(&block);
+            let bytes = self.file.read_at(self.offset, &mut self.block)?;
+            self.offset += bytes as u64;
+            self.is_at_end = bytes == 0;
+            self.scan.push(&self.block[..bytes]);
         }
     }
 

@@ -57,6 +57,8 @@ pub struct Loader {
     versions: u64,
     /// The last version so far. It is kept back until it is known whether it is its key's latest.
     last: Option<Version>,
+    /// The latest versions of keys that exist and are attached to a lease.
+    leased: Vec<Version>,
     /// What belongs into the log, not yet in order.
     log: Vec<Version>,
     scratch: Vec<u8>,
@@ -97,6 +99,7 @@ impl Loader {
             past: Builder::new(),
             versions: 0,
             last: None,
+            leased: Vec::new(),
             log: Vec::new(),
             scratch: Vec::new(),
         }
@@ -130,6 +133,12 @@ impl Loader {
         }
         self.chunks += 1;
         Ok(())
+    }
+
+    /// Gives away the latest versions of the keys that exist and are attached to a lease, by key.
+    /// Looking through the store for them would take as long again as loading it.
+    pub fn take_leased(&mut self) -> Vec<Version> {
+        std::mem::take(&mut self.leased)
     }
 
     /// Returns the store.
@@ -263,6 +272,9 @@ impl Loader {
         let bytes = version.memory_bytes();
         if superseded.is_none() && !version.is_tombstone() {
             self.view.live_bytes += bytes;
+            if version.lease().is_some() {
+                self.leased.push(version.clone());
+            }
             self.live.push(ByKey(version));
         } else {
             self.view.past_bytes += bytes;

@@ -1,7 +1,7 @@
 //! Loading an image. Everything that a stream says is checked: it comes from outside.
 
 use bytes::Bytes;
-use mvcc::{Answer, Filter, KeyRange, RangeRequest, SortTarget, Store, hash};
+use mvcc::{Answer, Filter, KeyRange, RangeRequest, SortTarget, Store, Version, hash};
 use thiserror::Error;
 
 use super::{CHUNK_HEADER_BYTES, FORMAT, HEAD, Image, LEASE_BYTES, LEASES, MAGIC};
@@ -58,7 +58,7 @@ impl Image {
     /// Makes a machine of what the image shares with the one that it was taken of.
     pub(crate) fn rebuild(self) -> Machine {
         let store = Store::from(self.view);
-        let attached = attached_of(&store, &self.leases);
+        let attached = attached_of(all_of(&store), &self.leases);
         let attached = attached.expect("the keys of a machine are attached to its own leases");
         Machine::of(store, Leases::of(self.leases, attached), self.cluster)
     }
@@ -105,11 +105,12 @@ impl MachineLoader {
     pub fn finish(self) -> Result<Machine, LoadError> {
         let last = self.chunks.saturating_sub(1);
         let wrong = |what| LoadError::Wrong(last, what);
-        let Stage::Keys(loader) = self.stage else {
+        let Stage::Keys(mut loader) = self.stage else {
             return Err(LoadError::Unfinished(self.chunks));
         };
+        let leased = loader.take_leased();
         let store = loader.finish().map_err(LoadError::Keys)?;
-        let attached = attached_of(&store, &self.leases).map_err(wrong)?;
+        let attached = attached_of(&leased, &self.leases).map_err(wrong)?;
         let machine = Machine::of(store, Leases::of(self.leases, attached), self.cluster);
         if machine.digest() != self.digest {
             return Err(wrong("the parts of the image do not belong together"));
@@ -170,8 +171,22 @@ impl MachineLoader {
     }
 }
 
-/// Finds out which keys are attached to which lease.
-fn attached_of(store: &Store, leases: &LeaseTable) -> Result<Attached, &'static str> {
+/// Finds out which keys are attached to which lease, from the versions of those that are.
+fn attached_of<'v>(
+    leased: impl IntoIterator<Item = &'v Version>,
+    leases: &LeaseTable,
+) -> Result<Attached, &'static str> {
+    let mut pairs = Vec::new();
+    for version in leased {
+        let Some(lease) = version.lease() else { continue };
+        leases.get(lease).ok_or("a key is attached to a lease that is not there")?;
+        pairs.push((lease, version.key()));
+    }
+    Ok(Attached::of(pairs))
+}
+
+/// Returns the latest versions of all keys.
+fn all_of(store: &Store) -> Vec<&Version> {
     let all = RangeRequest {
         keys: KeyRange::all(),
         revision: None,
@@ -181,13 +196,5 @@ fn attached_of(store: &Store, leases: &LeaseTable) -> Result<Attached, &'static 
         order: None,
         filter: Filter::default(),
     };
-    let found = store.now().range(&all).expect("a view shows its own revision");
-    let mut pairs = Vec::new();
-    for version in found.versions {
-        if let Some(lease) = version.lease() {
-            leases.get(lease).ok_or("a key is attached to a lease that is not there")?;
-            pairs.push((lease, version.key()));
-        }
-    }
-    Ok(Attached::of(pairs))
+    store.now().range(&all).expect("a view shows its own revision").versions
 }
