@@ -68,6 +68,8 @@ pub(crate) struct Local {
     inbound: Mutex<HashMap<u64, usize>>,
     /// Where callers are to be found who are not known from elsewhere.
     introduced: Mutex<BTreeMap<u64, Vec<String>>>,
+    /// Whether somebody was introduced whom no link was made to.
+    has_introduced: AtomicBool,
     metrics: Arc<Metrics>,
     /// Who was removed, for those who listen to them.
     removed_peers: watch::Sender<Arc<BTreeSet<u64>>>,
@@ -89,6 +91,7 @@ impl Local {
             images,
             inbound: Mutex::default(),
             introduced: Mutex::default(),
+            has_introduced: AtomicBool::new(false),
             metrics,
             removed_peers: watch::Sender::default(),
             removed: AtomicBool::new(false),
@@ -105,12 +108,18 @@ impl Local {
         hello
     }
 
-    /// Remembers where a caller is to be found, if this member does not know yet who is in the
-    /// cluster.
+    /// Remembers where a caller is to be found whom this member does not know: it may have an image
+    /// from before the caller was added, or none, and has to answer to get on.
     fn introduce(&self, hello: &Hello) {
-        if self.shared.published().members.is_empty() {
+        if !self.shared.published().members.contains_key(&hello.from) {
             self.introduced.lock().insert(hello.from, hello.urls.clone());
+            self.has_introduced.store(true, Ordering::Relaxed);
         }
+    }
+
+    /// Tells whether somebody was introduced since this was last asked.
+    pub(crate) fn take_introduced(&self) -> bool {
+        self.has_introduced.swap(false, Ordering::Relaxed)
     }
 
     fn connected(&self, peer: u64) {
@@ -168,16 +177,18 @@ impl Peers {
         Peers { local, links: BTreeMap::new() }
     }
 
-    /// Keeps links to those who are members now, at the addresses that they have now. A member that
-    /// does not know yet who they are takes those who have called it.
+    /// Keeps links to those who are members now, at the addresses that they have now, and to those
+    /// who have called and are not known to be members, nor to have been removed.
     pub(crate) fn follow(&mut self, published: &Published) {
         let mut known: BTreeMap<u64, Vec<String>> = published
             .members
             .iter()
             .map(|(id, attributes)| (*id, attributes.peer_urls.clone()))
             .collect();
-        if known.is_empty() {
-            known.clone_from(&self.local.introduced.lock());
+        {
+            let mut introduced = self.local.introduced.lock();
+            introduced.retain(|id, _| !known.contains_key(id) && !published.removed.contains(id));
+            known.extend(introduced.clone());
         }
         known.remove(&self.local.identity.member_id);
         self.local.removed_peers.send_if_modified(|before| {

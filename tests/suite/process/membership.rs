@@ -254,3 +254,21 @@ fn wiped_member_never_returns_under_its_old_identity() {
         scene.finish().await
     });
 }
+
+#[test]
+fn newcomer_gets_on_with_a_leader_that_came_after_the_image() {
+    run(async {
+        // No image is made after the first, in which the founder is alone.
+        let mut cluster = Cluster::prepare(Options::new(Server::Holdfast, 1))?;
+        (1..4).try_for_each(|_| cluster.join().map(|_| ()))?;
+        let mut scene = Changing::start(cluster, 1).await?;
+        scene.grow(1).await?;
+        scene.grow(2).await?;
+        let target = scene.identity(1).await?;
+        let founder = scene.cluster.client(0)?;
+        let request = pb::MoveLeaderRequest { target_id: target };
+        founder.maintenance().move_leader(request).await?;
+        scene.grow(3).await.context("the newcomer, of which the leader knows more than it")?;
+        scene.finish().await
+    });
+}

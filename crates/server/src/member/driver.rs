@@ -168,7 +168,7 @@ impl Driver {
             self.shared.forget_before(self.remembered.1);
             self.remembered = (Instant::now(), self.published.view.revision());
         }
-        if self.published.members.is_empty() {
+        if self.local.take_introduced() {
             // Others make themselves known by calling.
             self.peers.follow(&self.published);
         }
