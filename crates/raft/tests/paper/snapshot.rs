@@ -124,6 +124,28 @@ fn tail_before_an_image_spares_slow_followers_the_image() {
     assert_eq!(stage.applied(3), ["a=1", "b=2"]);
 }
 
+/// §7, and ours: entries that are applied and durable leave memory before an image covers them. The
+/// disk has them still; a member that needs them gets an image of now.
+#[test]
+fn what_left_memory_stays_on_the_disk_and_reaches_others_as_an_image() {
+    let mut stage = Stage::builder(3).configure(|config| config.catch_up_bytes = 0).build();
+    stage.elect(1);
+    stage.isolate(3);
+    for command in ["a=1", "b=2"] {
+        stage.propose(1, command).expect("m1 leads");
+        stage.stabilize();
+    }
+    let status = stage.status(1);
+    assert_eq!((status.base, status.evicted), (EntryId::ZERO, id(3, 1)));
+    assert_eq!(stage.log(1), []);
+    assert_eq!(stage.durable(1).entries.len(), 3, "a restart needs them");
+    stage.heal();
+    stage.run(2);
+    assert_eq!(stage.applied(3), ["a=1", "b=2"]);
+    assert_eq!(stage.status(3).base, id(3, 1), "m3 was sent an image");
+    assert_eq!(stage.status(1).base, EntryId::ZERO, "m1 has not trimmed for it");
+}
+
 /// Figure 13, receiver 1: an image of a leader of the past is refused, with the newer term.
 #[test]
 fn image_of_a_past_term_is_refused() {
