@@ -12,12 +12,22 @@ use crate::process::run;
 
 const PROGRAM: &str = "client-in-rust";
 
-/// Tells whether what builds the crate is there.
+/// Tells whether what builds the crate is there: a program, and the definitions that come with it.
 fn check() -> Result<()> {
-    if env::var_os("PROTOC").is_some() {
-        return Ok(());
-    }
-    programs::on_path("protoc").map(|_| ()).context("the crate etcd-client is built by it")
+    let program = match env::var_os("PROTOC") {
+        Some(path) => PathBuf::from(path),
+        None => programs::on_path("protoc").context("the crate etcd-client is built by protoc")?,
+    };
+    let beside = program.parent().map(|directory| directory.join("../include"));
+    let include = env::var_os("PROTOC_INCLUDE").map(PathBuf::from).or(beside);
+    let definition = include.unwrap_or_default().join("google/protobuf/descriptor.proto");
+    ensure!(
+        definition.is_file(),
+        "{} is missing, by which protoc builds the crate etcd-client; install the packages \
+         protobuf-compiler and libprotobuf-dev",
+        definition.display()
+    );
+    Ok(())
 }
 
 fn build() -> Result<PathBuf> {

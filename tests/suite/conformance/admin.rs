@@ -98,7 +98,7 @@ async fn identity(cluster: &Cluster, client: &Client, word: &str) -> Result<u64>
     found.map(|member| member.id).with_context(|| format!("no member is called {word}"))
 }
 
-/// Returns by which numbers the words `$m0`, `$leader`, `$follower` and so on are replaced, for what
+/// Returns the numbers that stand for the words `$m0`, `$leader`, `$follower` and so on, as far as
 /// the first member knows of them.
 pub(super) async fn identities(cluster: &Cluster) -> Result<Vec<(String, String)>> {
     let client = cluster.client(0)?;

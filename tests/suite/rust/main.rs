@@ -51,18 +51,19 @@ async fn run(endpoints: &[&str], file: &Path) -> Result<()> {
 /// Tries until it succeeds, or for too long.
 async fn until<T>(what: &str, mut attempt: impl AsyncFnMut() -> Result<T>) -> Result<T> {
     let began = Instant::now();
-    loop {
-        match timeout(ATTEMPT_MAX, attempt()).await {
-            Ok(Ok(done)) => return Ok(done),
-            Ok(Err(error)) if SUCCESS_MAX < began.elapsed() => {
-                return Err(error.context(what.to_owned()));
+    for attempts in 1.. {
+        let tried = timeout(ATTEMPT_MAX, attempt()).await;
+        match tried.context("no answer").and_then(|answer| answer) {
+            Ok(done) => return Ok(done),
+            Err(error) if SUCCESS_MAX < began.elapsed() => {
+                return Err(error.context(format!("{what}, after {attempts} attempts")));
             }
-            Err(_) if SUCCESS_MAX < began.elapsed() => bail!("{what}: no answer"),
-            Ok(Err(error)) => println!("{what}, again after: {error:#}"),
-            Err(_) => println!("{what}, again without an answer"),
+            Err(error) if attempts == 1 => println!("{what}, again after: {error:#}"),
+            Err(_) => {}
         }
         sleep(REST).await;
     }
+    bail!("{what}: was tried for ever")
 }
 
 async fn keys(client: &mut Client) -> Result<()> {
