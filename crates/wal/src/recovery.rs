@@ -117,6 +117,7 @@ pub(crate) fn replay(
     };
     let mut summaries = Vec::new();
     let mut tail = None;
+    let mut buffer = Vec::new();
     for (place, segment) in segments.iter().enumerate() {
         check_order(first, segment, segments.get(place + 1))?;
     }
@@ -124,7 +125,8 @@ pub(crate) fn replay(
         let next = segments.get(place + 1);
         let end = next.map_or(End::Open, |next| End::Sealed(next.header.previous));
         let index = reader.outline.last.index.next();
-        let scan = segment.scan(end)?.map_err(|flaw| flaw.into_corruption(&segment.path, index))?;
+        let scan = segment.scan(end, &mut buffer)?;
+        let scan = scan.map_err(|flaw| flaw.into_corruption(&segment.path, index))?;
         let mut contents = Contents { units: 1, ..Contents::default() };
         let mut ending = None;
         for (at, unit) in scan.units.iter().enumerate() {

@@ -175,21 +175,24 @@ impl Segment {
         Ok(Segment { path, number, header, file })
     }
 
-    /// Reads the file up to a sector.
-    pub(crate) fn read(&self, sectors: u32) -> Result<Vec<u8>, WalError> {
-        let bytes = usize::try_from(offset_of(sectors)).expect("a segment fits into memory");
-        let mut buffer = vec![0; bytes];
-        self.file.read_exact_at(0, &mut buffer)?;
-        Ok(buffer)
-    }
-
-    /// Reads all units, and judges what is behind the last.
-    pub(crate) fn scan(&self, end: End) -> Result<Result<Scan, Flaw>, WalError> {
-        let bytes = self.read(match end {
+    /// Reads all units, and judges what is behind the last. `buffer` is one to reuse: fresh memory
+    /// takes longer than what is read into it.
+    pub(crate) fn scan(
+        &self,
+        end: End,
+        buffer: &mut Vec<u8>,
+    ) -> Result<Result<Scan, Flaw>, WalError> {
+        let sectors = match end {
             End::Sealed(end) => end.sector.min(self.header.sectors),
             End::Open => self.header.sectors,
-        })?;
-        Ok(Scanner { bytes: &bytes, number: self.number, salt: Salt::of(self.header.id) }.scan(end))
+        };
+        let len = usize::try_from(offset_of(sectors)).expect("a segment fits into memory");
+        if buffer.len() < len {
+            buffer.resize(len, 0);
+        }
+        let bytes = &mut buffer[..len];
+        self.file.read_exact_at(0, bytes)?;
+        Ok(Scanner { bytes, number: self.number, salt: Salt::of(self.header.id) }.scan(end))
     }
 }
 

@@ -59,8 +59,8 @@ pub struct Loader {
     last: Option<Version>,
     /// The latest versions of keys that exist and are attached to a lease.
     leased: Vec<Version>,
-    /// What belongs into the log, not yet in order.
-    log: Vec<Version>,
+    /// What belongs into the log, not yet in order. To sort it, nothing else must be read.
+    log: Vec<(Change, Version)>,
     scratch: Vec<u8>,
 }
 
@@ -213,7 +213,7 @@ impl Loader {
         self.check_against_last(&fields, kind, change)?;
         let version = Version::of_encoded(change.sub, kind, encoded, &mut self.scratch);
         if self.view.compacted <= Some(revision) {
-            self.log.push(version.clone());
+            self.log.push((change, version.clone()));
         }
         if let Some(last) = self.last.take() {
             let superseded = (last.key() == version.key()).then_some(revision);
@@ -294,13 +294,13 @@ impl Loader {
             return Err("the number of keys is another");
         }
         let mut log = std::mem::take(&mut self.log);
-        log.sort_unstable_by_key(Version::change);
-        if log.windows(2).any(|pair| pair[0].change() == pair[1].change()) {
+        log.sort_unstable_by_key(|(change, _)| *change);
+        if log.windows(2).any(|pair| pair[0].0 == pair[1].0) {
             return Err("two versions have one change");
         }
         self.view.live = std::mem::replace(&mut self.live, Builder::new()).finish();
         self.view.past = std::mem::replace(&mut self.past, Builder::new()).finish();
-        self.view.log = Tree::from_sorted(log.into_iter().map(ByChange));
+        self.view.log = Tree::from_sorted(log.into_iter().map(|(_, version)| ByChange(version)));
         Ok(())
     }
 }
