@@ -83,6 +83,16 @@ impl Pair {
         Pair { left: left.flags(&timing).in_memory(), right: right.flags(&timing).in_memory() }
     }
 
+    /// Returns the operations that follow from a seed.
+    fn sequence(&self, seed: u64) -> Vec<Op> {
+        let mut ops = generate::sequence(seed, SEQUENCE_LEN);
+        if self.left.members != self.right.members {
+            // Of these, each has its own.
+            ops.retain(|op| !matches!(op, Op::Members));
+        }
+        ops
+    }
+
     /// Starts both, executes a sequence on both, and returns the first difference.
     fn run(&self, ops: &[Op]) -> Result<Option<Difference>> {
         let left = Cluster::start(self.left.clone())?;
@@ -124,7 +134,7 @@ fn compare(pair: &Pair, first_seed: u64, ops_min: u64) {
             scope.spawn(|| {
                 while done.load(Ordering::Relaxed) < ops_min {
                     let seed = first_seed.wrapping_add(next.fetch_add(1, Ordering::Relaxed));
-                    let ops = generate::sequence(seed, SEQUENCE_LEN);
+                    let ops = pair.sequence(seed);
                     let found = pair.run(&ops).expect("both clusters start");
                     if let Some(found) = found {
                         // The others stop soon.
@@ -137,7 +147,7 @@ fn compare(pair: &Pair, first_seed: u64, ops_min: u64) {
         }
     });
     if let Some((seed, found)) = first_found.into_inner().expect("nobody panicked") {
-        panic!("{}", report(pair, seed, &generate::sequence(seed, SEQUENCE_LEN), &found));
+        panic!("{}", report(pair, seed, &pair.sequence(seed), &found));
     }
     let (ops, took) = (done.load(Ordering::Relaxed), began.elapsed());
     println!("differential: {ops} operations are equal, in {took:.1?}, from seed {first_seed}");
