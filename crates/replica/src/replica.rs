@@ -12,6 +12,7 @@ mod reads;
 mod survive;
 mod turn;
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -77,6 +78,8 @@ pub struct Replica {
     images: Images,
     /// What only a leader has.
     lead: Option<Lead>,
+    /// Who could not be reached since anything came from it.
+    unreachable: BTreeSet<MemberId>,
     /// Whoever was taken for the leader of this term has refused something: nothing more is sent
     /// to it before the next tick.
     refused_by: Option<(Term, MemberId)>,

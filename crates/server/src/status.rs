@@ -32,6 +32,10 @@ macro_rules! refusals {
             /// The text that etcd gives.
             #[must_use]
             pub fn text(self) -> &'static str {
+                if self == Refusal::NeverProposed {
+                    // As Go's contexts say it.
+                    return "context deadline exceeded";
+                }
                 match self {
                     $(Refusal::$name => concat!("etcdserver: ", $text),)+
                 }
@@ -106,6 +110,8 @@ refusals! {
     BadTransferee = FailedPrecondition, "bad leader transferee";
     /// The member stops.
     Stopped = Unavailable, "server stopped";
+    /// There was no leader to be asked, as long as the client could wait.
+    NeverProposed = DeadlineExceeded, "no leader in time";
     /// No answer in time.
     Timeout = Unavailable, "request timed out";
     /// No answer in time, and the leader was lost meanwhile.
@@ -180,7 +186,7 @@ impl From<ReadError> for Refusal {
 impl From<Unavailable> for Refusal {
     fn from(unavailable: Unavailable) -> Refusal {
         match unavailable {
-            Unavailable::NoLeader => Refusal::NoLeader,
+            Unavailable::NoLeader => Refusal::NeverProposed,
             Unavailable::Busy => Refusal::TooManyRequests,
             Unavailable::Timeout => Refusal::Timeout,
             Unavailable::TimeoutLeaderLost => Refusal::TimeoutLeaderLost,

@@ -37,7 +37,13 @@ impl Side {
     /// Executes an operation, and draws what came of it.
     pub(crate) async fn execute(&mut self, op: &Op) -> String {
         self.count += 1;
-        match timeout(ANSWER_MAX, self.dispatch(op)).await {
+        let caught_up_and_done = async {
+            match self.catch_up(op).await {
+                Ok(()) => self.dispatch(op).await,
+                Err(status) => draw::status(&status),
+            }
+        };
+        match timeout(ANSWER_MAX, caught_up_and_done).await {
             Ok(drawn) => drawn,
             Err(_) => format!("no answer within {ANSWER_MAX:?}"),
         }
@@ -49,6 +55,19 @@ impl Side {
             Ok(drawn) => drawn,
             Err(_) => format!("not all watchers caught up within {ANSWER_MAX:?}"),
         }
+    }
+
+    /// Waits until the member that is asked knows what the others have done, if it would answer from
+    /// what it knows.
+    async fn catch_up(&self, op: &Op) -> Result<(), tonic::Status> {
+        let is_local = matches!(
+            op,
+            Op::KeepAlive(_) | Op::TimeToLive(_) | Op::Leases | Op::Status | Op::Alarms
+        );
+        if is_local && self.clients.len() > 1 {
+            self.client().range("any").await?;
+        }
+        Ok(())
     }
 
     fn client(&self) -> &Client {

@@ -8,7 +8,7 @@
 //!   open the log ─► write checkpoint-….tmp, sync ─► the log names it, sync ─► rename, sync
 //! ```
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -265,6 +265,7 @@ fn assemble(parts: Parts) -> Result<Replica, Fault> {
         checkpoints,
         images,
         lead: None,
+        unreachable: BTreeSet::new(),
         refused_by: None,
         campaign: None,
         is_removal_told: false,

@@ -282,7 +282,7 @@ impl Replica {
             let heard = status.members.iter().any(|member| {
                 member.id == id && member.last_contact_ticks < self.options.core.election_ticks
             });
-            Some(id == self.id || heard)
+            Some(id == self.id || heard && !self.unreachable.contains(&id))
         };
         match after.quorum().vote_result(answers) {
             raft::quorum::VoteResult::Won => Ok(()),

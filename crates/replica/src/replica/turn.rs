@@ -208,6 +208,7 @@ impl Replica {
     // === Peers ===
 
     pub(super) fn on_peer(&mut self, from: MemberId, message: PeerMessage) {
+        self.unreachable.remove(&from);
         match message {
             PeerMessage::Raft(message) => self.on_raft(from, message),
             PeerMessage::Forward { term, commands } => self.on_forward(from, term, commands),
@@ -249,6 +250,7 @@ impl Replica {
 
     pub(super) fn on_unreachable(&mut self, member: MemberId) {
         self.core.feed(Input::Unreachable(member));
+        self.unreachable.insert(member);
         // An image that had arrived may be lost as well, if the member died before it could say so.
         self.core.feed(Input::SnapshotFailed { to: member });
         self.proposals.unreachable(member);

@@ -189,7 +189,16 @@ impl Handle {
         let asked_at = Instant::now();
         let answer = self.ask(0, Event::Read).await;
         self.asked().on_read(answer.as_ref().map(|_| ()).map_err(|why| *why), asked_at.elapsed());
-        let reply = answer?;
+        let reply = answer.map_err(|why| match why {
+            // As in etcd, who reads is not told that nobody was asked.
+            Unavailable::NoLeader => Unavailable::Timeout,
+            Unavailable::Busy
+            | Unavailable::Timeout
+            | Unavailable::TimeoutLeaderLost
+            | Unavailable::TimeoutConnectionLost
+            | Unavailable::TooLarge
+            | Unavailable::Stopped => why,
+        })?;
         let Reply::ReadReady = reply else { return unexpected(&reply) };
         Ok(self.published())
     }
