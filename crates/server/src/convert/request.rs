@@ -73,15 +73,19 @@ pub fn txn(request: api::TxnRequest) -> Result<Txn, Status> {
     })
 }
 
-/// Tells whether a transaction only reads, and takes what this member has.
+/// Tells whether a transaction only reads, and takes what this member has. One that only compares
+/// does not say so: etcd answers it from what the member has, we do not.
 #[must_use]
 pub fn is_serializable(request: &api::TxnRequest) -> bool {
-    let mut operations = request.success.iter().chain(&request.failure);
-    operations.all(|operation| match &operation.request {
-        Some(Request::RequestRange(range)) => range.serializable,
-        Some(Request::RequestPut(_) | Request::RequestDeleteRange(_) | Request::RequestTxn(_))
-        | None => false,
-    })
+    let mut operations = request.success.iter().chain(&request.failure).peekable();
+    operations.peek().is_some()
+        && operations.all(|operation| match &operation.request {
+            Some(Request::RequestRange(range)) => range.serializable,
+            Some(
+                Request::RequestPut(_) | Request::RequestDeleteRange(_) | Request::RequestTxn(_),
+            )
+            | None => false,
+        })
 }
 
 /// Reads what an alarm is about.
