@@ -27,8 +27,8 @@ const NUMBERS: [&str; 8] = [
 const ANSWER_MAX: Duration = Duration::from_secs(10);
 
 /// `etcdctl "WORD…" [everywhere] [stdin=TEXT] [sorted] [first] [lines=N]`: asks the first member,
-/// or all. What differs from run to run is replaced by a word for it. With `lines`, it is ended after
-/// so many; with `first`, only the first line is shown.
+/// or all. What differs from run to run is replaced by a word for it. With `lines`, it is ended
+/// after so many; with `first`, only the first line is shown.
 pub(super) fn etcdctl(
     cluster: &Cluster,
     identities: &[(String, String)],

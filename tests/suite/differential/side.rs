@@ -57,8 +57,8 @@ impl Side {
         }
     }
 
-    /// Waits until the member that is asked knows what the others have done, if it would answer from
-    /// what it knows.
+    /// Waits until the member that is asked knows what the others have done, if it would answer
+    /// from what it knows.
     async fn catch_up(&self, op: &Op) -> Result<(), tonic::Status> {
         let is_local = matches!(
             op,
