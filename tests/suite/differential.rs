@@ -156,6 +156,7 @@ fn compare(pair: &Pair, first_seed: u64, ops_min: u64) {
 /// Shortens a sequence that differs, and says how to see it again.
 fn report(pair: &Pair, seed: u64, ops: &[Op], found: &Difference) -> String {
     const TRIES: usize = 3;
+    eprintln!("seed {seed} differs, and is shortened, which takes a while: {found}");
     let upto = &ops[..ops.len().min(found.at + 1)];
     let differs = |ops: &[Op]| pair.run(ops).is_ok_and(|found| found.is_some());
     let again = format!("DIFFERENTIAL_SEED={seed} cargo test -p tests differential -- --nocapture");
