@@ -13,7 +13,7 @@
 //! | variable | default | |
 //! | --- | --- | --- |
 //! | `DIFFERENTIAL_OPS` | 100000 | how many operations are compared at least |
-//! | `DIFFERENTIAL_SEED` | drawn | the first seed: one that failed comes first |
+//! | `DIFFERENTIAL_SEED` | 1000 | the first seed; others find what nobody has seen yet |
 
 use std::env;
 use std::fmt;
@@ -181,11 +181,11 @@ fn number(variable: &str) -> Option<u64> {
     Some(value.parse().unwrap_or_else(|_| panic!("{variable} wants a number, and is `{value}`")))
 }
 
+/// Where runs begin that are to be alike, as those of the gate.
+const FIRST_SEED: u64 = 1000;
+
 fn first_seed() -> u64 {
-    number("DIFFERENTIAL_SEED").unwrap_or_else(|| {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("it is past 1970");
-        now.as_secs() * 1000
-    })
+    number("DIFFERENTIAL_SEED").unwrap_or(FIRST_SEED)
 }
 
 #[test]

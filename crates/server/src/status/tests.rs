@@ -67,7 +67,8 @@ const ROWS: &[(Code, &[&str])] = &[
 ];
 
 /// What etcd says in plain errors, without a row of its own.
-const WITHOUT_ROW: &[Refusal] = &[Refusal::TimeoutTransfer, Refusal::UnknownMethod];
+const WITHOUT_ROW: &[Refusal] =
+    &[Refusal::NeverProposed, Refusal::TimeoutTransfer, Refusal::UnknownMethod];
 
 fn rows() -> impl Iterator<Item = (Code, String)> {
     ROWS.iter()
