@@ -1,9 +1,9 @@
 //! The network between members.
 //!
 //! ```text
-//!            driver ── post, flush ─► Link ─► Outbox ──── connection ────► accept ─► Inbox ─►
-//!              driver │                       └ calls, pings, calls again
-//!              └── an image ─────────► image ── a connection of its own ─► accept ─► a file
+//!         driver ── post, flush ─► Link ─► Outbox ──── connection ────► accept ─► Inbox ─► driver
+//!           │                       └ calls, pings, calls again
+//!           └── an image ─────────► image ── a connection of its own ─► accept ─► a file
 //! ```
 //!
 //! Each member calls each other member, and speaks on the connection that it made: one for each

@@ -122,13 +122,13 @@
 //!
 //! # Left out, and what it would cost
 //!
-//! - *Reading entries by their index.* All since the last trim are in the core's memory. Cost: a
-//!   table of indexes in each footer, of which now only the range is there.
+//! - *Reading entries by their index.* The latest are in the core's memory, and whoever lags
+//!   further behind gets an image. Cost: a table of indexes in each footer, of which now only the
+//!   range is there.
 //! - *Repairing what peers still have.* Cost: a state "damaged" of the member, in which it must not
 //!   vote, and questions to the leader. Until then the member is replaced.
 //! - *A second copy of term and vote*, against the fault that is taken for a torn write. Cost: a
 //!   second sync with each vote.
-//! - *Direct I/O.* Cost: `unsafe` for aligned buffers.
 
 mod active;
 mod batch;

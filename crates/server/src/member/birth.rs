@@ -1,9 +1,9 @@
 //! How a member without data comes to know who it is.
 //!
 //! ```text
-//!   new        compute all IDs ─► does a peer say that I have run before? ─ no ─► found the
-//!   cluster existing   ask peers for the members ─► find myself ─► claim the ID ─────────► wait
-//!   for an image join       the same, but ask for ever, until I am admitted, or told to found
+//!   new       compute all IDs ─► does a peer say that I have run before? ─ no ─► found the cluster
+//!   existing  ask peers for the members ─► find myself ─► claim the ID ────────► wait for an image
+//!   join      the same, but ask for ever, until I am admitted, or told to found
 //! ```
 //!
 //! An ID is held once. A member whose data was lost may have voted or acknowledged under

@@ -6,8 +6,7 @@
 //!   convoys        ▣►                    ▣►                                       ▣  synced
 //!               (2 watchers)        (40 watchers)                           (900 watchers)
 //!   stations             ·    ··                                                       ·
-//!                     watchers that wait until a convoy passes            one for a revision to
-//!                     come
+//!                     watchers that wait until a convoy passes        one for a revision to come
 //!
 //!   parked         watchers whose stream is full: each keeps the revision that it wants next
 //! ```
