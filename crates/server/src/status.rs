@@ -32,12 +32,8 @@ macro_rules! refusals {
             /// The text that etcd gives.
             #[must_use]
             pub fn text(self) -> &'static str {
-                if self == Refusal::NeverProposed {
-                    // As Go's contexts say it.
-                    return "context deadline exceeded";
-                }
                 match self {
-                    $(Refusal::$name => concat!("etcdserver: ", $text),)+
+                    $(Refusal::$name => $text,)+
                 }
             }
         }
@@ -46,101 +42,102 @@ macro_rules! refusals {
 
 refusals! {
     /// A key is empty.
-    EmptyKey = InvalidArgument, "key is not provided";
+    EmptyKey = InvalidArgument, "etcdserver: key is not provided";
     /// A put that keeps value or lease speaks of a key that does not exist; also a transaction with
     /// an operation that is none.
-    KeyNotFound = InvalidArgument, "key not found";
+    KeyNotFound = InvalidArgument, "etcdserver: key not found";
     /// A put that keeps the value brings one.
-    ValueProvided = InvalidArgument, "value is provided";
+    ValueProvided = InvalidArgument, "etcdserver: value is provided";
     /// A put that keeps the lease brings one.
-    LeaseProvided = InvalidArgument, "lease is provided";
+    LeaseProvided = InvalidArgument, "etcdserver: lease is provided";
     /// A transaction has more comparisons or operations than `--max-txn-ops`.
-    TooManyOperations = InvalidArgument, "too many operations in txn request";
+    TooManyOperations = InvalidArgument, "etcdserver: too many operations in txn request";
     /// A transaction writes a key twice in one branch.
-    DuplicateKey = InvalidArgument, "duplicate key given in txn request";
+    DuplicateKey = InvalidArgument, "etcdserver: duplicate key given in txn request";
     /// A range is to be sorted in an order that is not known.
-    InvalidSortOption = InvalidArgument, "invalid sort option";
+    InvalidSortOption = InvalidArgument, "etcdserver: invalid sort option";
     /// A request is larger than `--max-request-bytes`.
-    RequestTooLarge = InvalidArgument, "request is too large";
+    RequestTooLarge = InvalidArgument, "etcdserver: request is too large";
     /// The client's version is no text.
-    InvalidClientVersion = InvalidArgument, "invalid client api version";
+    InvalidClientVersion = InvalidArgument, "etcdserver: invalid client api version";
     /// The history is gone.
-    Compacted = OutOfRange, "mvcc: required revision has been compacted";
+    Compacted = OutOfRange, "etcdserver: mvcc: required revision has been compacted";
     /// The revision is not reached yet.
-    FutureRevision = OutOfRange, "mvcc: required revision is a future revision";
+    FutureRevision = OutOfRange, "etcdserver: mvcc: required revision is a future revision";
     /// The quota is exceeded.
-    NoSpace = ResourceExhausted, "mvcc: database space exceeded";
+    NoSpace = ResourceExhausted, "etcdserver: mvcc: database space exceeded";
     /// There is no such lease.
-    LeaseNotFound = NotFound, "requested lease not found";
+    LeaseNotFound = NotFound, "etcdserver: requested lease not found";
     /// There is such a lease already.
-    LeaseExists = FailedPrecondition, "lease already exists";
+    LeaseExists = FailedPrecondition, "etcdserver: lease already exists";
     /// The time to live is above 9,000,000,000 s.
-    LeaseTtlTooLarge = OutOfRange, "too large lease TTL";
+    LeaseTtlTooLarge = OutOfRange, "etcdserver: too large lease TTL";
     /// The watch was closed.
-    WatchCanceled = Cancelled, "watch canceled";
+    WatchCanceled = Cancelled, "etcdserver: watch canceled";
     /// There is such a member already.
-    MemberExists = FailedPrecondition, "member ID already exist";
+    MemberExists = FailedPrecondition, "etcdserver: member ID already exist";
     /// Another member has one of these peer URLs.
-    PeerUrlExists = FailedPrecondition, "Peer URLs already exists";
+    PeerUrlExists = FailedPrecondition, "etcdserver: Peer URLs already exists";
     /// The cluster would need members that have not started yet.
     NotEnoughStarted =
-        FailedPrecondition, "re-configuration failed due to not enough started members";
+        FailedPrecondition, "etcdserver: re-configuration failed due to not enough started members";
     /// The peer URLs are none.
-    BadMemberUrls = InvalidArgument, "given member URLs are invalid";
+    BadMemberUrls = InvalidArgument, "etcdserver: given member URLs are invalid";
     /// There is no such member, or none any more.
-    MemberNotFound = NotFound, "member not found";
+    MemberNotFound = NotFound, "etcdserver: member not found";
     /// The member votes already.
-    MemberNotLearner = FailedPrecondition, "can only promote a learner member";
+    MemberNotLearner = FailedPrecondition, "etcdserver: can only promote a learner member";
     /// The learner is too far behind.
-    LearnerNotReady =
-        FailedPrecondition, "can only promote a learner member which is in sync with leader";
+    LearnerNotReady = FailedPrecondition,
+        "etcdserver: can only promote a learner member which is in sync with leader";
     /// There may be no more learners.
-    TooManyLearners = FailedPrecondition, "too many learner members in cluster";
+    TooManyLearners = FailedPrecondition, "etcdserver: too many learner members in cluster";
     /// A learner does not serve this.
-    NotSupportedForLearner = FailedPrecondition, "rpc not supported for learner";
+    NotSupportedForLearner = FailedPrecondition, "etcdserver: rpc not supported for learner";
     /// Too much waits to be executed.
-    TooManyRequests = ResourceExhausted, "too many requests";
+    TooManyRequests = ResourceExhausted, "etcdserver: too many requests";
     /// No leader is known.
-    NoLeader = Unavailable, "no leader";
+    NoLeader = Unavailable, "etcdserver: no leader";
     /// Only the leader can do this.
-    NotLeader = FailedPrecondition, "not leader";
+    NotLeader = FailedPrecondition, "etcdserver: not leader";
     /// Another member leads now, and what was asked is lost.
-    LeaderChanged = Unavailable, "leader changed";
+    LeaderChanged = Unavailable, "etcdserver: leader changed";
     /// The heir is not a voter.
-    BadTransferee = FailedPrecondition, "bad leader transferee";
+    BadTransferee = FailedPrecondition, "etcdserver: bad leader transferee";
     /// The member stops.
-    Stopped = Unavailable, "server stopped";
-    /// There was no leader to be asked, as long as the client could wait.
-    NeverProposed = DeadlineExceeded, "no leader in time";
+    Stopped = Unavailable, "etcdserver: server stopped";
+    /// There was no leader to be asked, as long as the client could wait. The words are Go's.
+    NeverProposed = DeadlineExceeded, "context deadline exceeded";
     /// No answer in time.
-    Timeout = Unavailable, "request timed out";
+    Timeout = Unavailable, "etcdserver: request timed out";
     /// No answer in time, and the leader was lost meanwhile.
     TimeoutLeaderLost =
-        Unavailable, "request timed out, possibly due to previous leader failure";
+        Unavailable, "etcdserver: request timed out, possibly due to previous leader failure";
     /// No answer in time, and the connection to the leader was lost meanwhile.
-    TimeoutConnectionLost = Unavailable, "request timed out, possibly due to connection lost";
+    TimeoutConnectionLost = Unavailable,
+        "etcdserver: request timed out, possibly due to connection lost";
     /// This member was not as far as the leader in time.
     TimeoutWaitingForApplied =
-        Unavailable, "request timed out, waiting for the applied index took too long";
+        Unavailable, "etcdserver: request timed out, waiting for the applied index took too long";
     /// The heir did not take over in time.
-    TimeoutTransfer = Unavailable, "request timed out, leader transfer took too long";
+    TimeoutTransfer = Unavailable, "etcdserver: request timed out, leader transfer took too long";
     /// Too few members answer.
-    Unhealthy = Unavailable, "unhealthy cluster";
+    Unhealthy = Unavailable, "etcdserver: unhealthy cluster";
     /// Members disagree about the contents.
-    Corrupt = DataLoss, "corrupt cluster";
+    Corrupt = DataLoss, "etcdserver: corrupt cluster";
     /// The version to go down to is no version.
-    WrongDowngradeVersion = InvalidArgument, "wrong downgrade target version format";
+    WrongDowngradeVersion = InvalidArgument, "etcdserver: wrong downgrade target version format";
     /// The cluster cannot go down to this version.
-    InvalidDowngradeTarget = InvalidArgument, "invalid downgrade target version";
+    InvalidDowngradeTarget = InvalidArgument, "etcdserver: invalid downgrade target version";
     /// The cluster has not agreed on a version yet.
     ClusterVersionUnavailable =
-        FailedPrecondition, "cluster version not found during downgrade";
+        FailedPrecondition, "etcdserver: cluster version not found during downgrade";
     /// A downgrade is under way.
-    DowngradeInProgress = FailedPrecondition, "cluster has a downgrade job in progress";
+    DowngradeInProgress = FailedPrecondition, "etcdserver: cluster has a downgrade job in progress";
     /// No downgrade is under way.
-    NoDowngrade = FailedPrecondition, "no inflight downgrade job";
+    NoDowngrade = FailedPrecondition, "etcdserver: no inflight downgrade job";
     /// A request asks for an action that is not known.
-    UnknownMethod = InvalidArgument, "unknown method";
+    UnknownMethod = InvalidArgument, "etcdserver: unknown method";
 }
 
 impl From<Refusal> for Status {

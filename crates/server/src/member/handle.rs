@@ -189,16 +189,10 @@ impl Handle {
         let asked_at = Instant::now();
         let answer = self.ask(0, Event::Read).await;
         self.asked().on_read(answer.as_ref().map(|_| ()).map_err(|why| *why), asked_at.elapsed());
-        let reply = answer.map_err(|why| match why {
-            // As in etcd, who reads is not told that nobody was asked.
-            Unavailable::NoLeader => Unavailable::Timeout,
-            Unavailable::Busy
-            | Unavailable::Timeout
-            | Unavailable::TimeoutLeaderLost
-            | Unavailable::TimeoutConnectionLost
-            | Unavailable::TooLarge
-            | Unavailable::Stopped => why,
-        })?;
+        // As in etcd, who reads is not told that nobody was asked.
+        let in_etcds_words =
+            |why| if why == Unavailable::NoLeader { Unavailable::Timeout } else { why };
+        let reply = answer.map_err(in_etcds_words)?;
         let Reply::ReadReady = reply else { return unexpected(&reply) };
         Ok(self.published())
     }
