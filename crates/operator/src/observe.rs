@@ -51,23 +51,22 @@ pub async fn observe(
     cluster: &RaftCluster,
     site: &Site,
 ) -> Result<View> {
-    let status = cluster.status.clone().unwrap_or_default();
-    let token = token(cluster, site);
+    let seen = ClusterSeen {
+        name: site.name.clone(),
+        namespace: site.namespace.clone(),
+        uid: Uid(site.uid.clone()),
+        generation: cluster.metadata.generation.unwrap_or_default(),
+        is_deleting: cluster.metadata.deletion_timestamp.is_some(),
+        status: cluster.status.clone().unwrap_or_default(),
+    };
     let wanted = children::wanted(cluster, site);
-    let wanted_pods = children::stateful_set(cluster, site, &token);
+    let wanted_pods = children::stateful_set(cluster, site, &seen.token());
     let identity = identity(client, caches, cluster, site).await?;
     let pods = pods::look(caches, dialer, site, identity.as_ref()).await;
     let told = told::ask(site, &pods.members, &pods.versions).await;
     let observed = Observed {
         now: Timestamp::now(),
-        cluster: ClusterSeen {
-            name: site.name.clone(),
-            namespace: site.namespace.clone(),
-            uid: Uid(site.uid.clone()),
-            generation: cluster.metadata.generation.unwrap_or_default(),
-            is_deleting: cluster.metadata.deletion_timestamp.is_some(),
-            status,
-        },
+        cluster: seen,
         wanted: wanted.iter().map(|(child, body)| (*child, children::digest(body))).collect(),
         wanted_pods: children::digest(&wanted_pods),
         children: children_seen(client, caches, site, &wanted).await?,
@@ -79,12 +78,6 @@ pub async fn observe(
         told,
     };
     Ok(View { observed, wanted, wanted_pods, members: pods.members })
-}
-
-/// What goes into the cluster's ID.
-fn token(cluster: &RaftCluster, site: &Site) -> String {
-    let told = cluster.status.as_ref().and_then(|status| status.token.clone());
-    told.unwrap_or_else(|| format!("{}-{}-{}", site.name, site.namespace, site.uid))
 }
 
 /// An object of cert-manager.

@@ -61,11 +61,3 @@ pub fn plan(spec: &RaftClusterSpec, observed: &Observed) -> Plan {
     };
     Plan { step: decision.step, status, events, again }
 }
-
-/// What goes into the ID of a cluster, so that no two ever have the same: once it stands in the
-/// status, it is what stands there.
-fn token(observed: &Observed) -> String {
-    let cluster = &observed.cluster;
-    let made = || format!("{}-{}-{}", cluster.name, cluster.namespace, cluster.uid);
-    cluster.status.token.clone().unwrap_or_else(made)
-}

@@ -209,7 +209,7 @@ fn form(view: &View<'_>) -> Turn {
         Some(pod) if pod.admission.is_awaiting() && !pod.is_deleting => Turn::Do(Step::Form {
             ordinal: founder,
             pod: pod.uid.clone(),
-            token: super::token(view.seen),
+            token: view.seen.cluster.token(),
         }),
         Some(_) | None => Turn::Wait(format!("pod {} runs", view.pod_name(founder))),
     }

@@ -58,6 +58,16 @@ pub struct ClusterSeen {
     pub status: RaftClusterStatus,
 }
 
+impl ClusterSeen {
+    /// What goes into the ID of the cluster, so that no two ever have the same: once it stands in
+    /// the status, it is what stands there.
+    #[must_use]
+    pub fn token(&self) -> String {
+        let made = || format!("{}-{}-{}", self.name, self.namespace, self.uid);
+        self.status.token.clone().unwrap_or_else(made)
+    }
+}
+
 /// A child that exists.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChildSeen {

@@ -34,7 +34,7 @@ pub(super) fn status(view: &View<'_>, decision: &Decision) -> RaftClusterStatus 
         selector: format!("{GROUP}/cluster={}", seen.cluster.name),
         summary: None,
         cluster_id: before.cluster_id.clone().or(known),
-        token: before.token.clone().or_else(|| Some(super::token(seen))),
+        token: Some(seen.cluster.token()),
         leader: leader(view).or_else(|| before.leader.clone()),
         quorum: quorum_status(view).or_else(|| unheard(before.quorum.as_ref())),
         versions: versions(view),
