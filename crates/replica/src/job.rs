@@ -22,17 +22,6 @@ pub enum Finished {
     Segment(Result<wal::Spare, Fault>),
 }
 
-impl Finished {
-    /// Tells whether what was to be done is done. If not, the replica tries again, or stops.
-    #[must_use]
-    pub fn is_done(&self) -> bool {
-        match self {
-            Finished::Checkpoint(outcome) => outcome.bytes.is_ok(),
-            Finished::Segment(made) => made.is_ok(),
-        }
-    }
-}
-
 impl Job {
     /// Does the work. It touches no file that the replica uses meanwhile.
     pub fn run(self) -> Finished {

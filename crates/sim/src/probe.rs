@@ -1,6 +1,7 @@
 //! Situations that must have happened somewhere in a run of many seeds: if one never did, the
 //! simulation does not test what it is thought to test.
 
+/// Declares the situations `Probe`, and their counts `Probes`.
 macro_rules! probes {
     ($($name:ident $text:literal,)*) => {
         /// A situation that must happen in some run.
@@ -19,8 +20,47 @@ macro_rules! probes {
                 match self { $(Probe::$name => $text,)* }
             }
         }
+
+        /// How often each situation has happened.
+        #[derive(Clone, Debug, PartialEq, Eq)]
+        pub struct Probes {
+            counts: Vec<u64>,
+        }
+
+        impl Default for Probes {
+            fn default() -> Probes {
+                Probes { counts: vec![0; Probe::ALL.len()] }
+            }
+        }
+
+        impl Probes {
+            /// Records that the situation has happened.
+            pub fn hit(&mut self, probe: Probe) {
+                self.counts[probe as usize] += 1;
+            }
+
+            /// Adds what happened in another run.
+            pub fn add(&mut self, other: &Probes) {
+                for (count, more) in self.counts.iter_mut().zip(&other.counts) {
+                    *count += more;
+                }
+            }
+
+            /// How often the situation has happened.
+            #[must_use]
+            pub fn count(&self, probe: Probe) -> u64 {
+                self.counts[probe as usize]
+            }
+
+            /// The situations that never happened.
+            pub fn missing(&self) -> impl Iterator<Item = Probe> {
+                Probe::ALL.iter().copied().filter(|probe| self.count(*probe) == 0)
+            }
+        }
     };
 }
+
+pub(crate) use probes;
 
 probes! {
     LeaderElected "A leader was elected.",
@@ -96,43 +136,6 @@ probes! {
     SevenVoters "Seven voters committed something.",
     QuorumDown "So many members were down that nothing could be committed.",
     RescueWithOutsiders "A quorum was healed while others stayed in their faults.",
-}
-
-/// How often each situation has happened.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Probes {
-    counts: Vec<u64>,
-}
-
-impl Default for Probes {
-    fn default() -> Probes {
-        Probes { counts: vec![0; Probe::ALL.len()] }
-    }
-}
-
-impl Probes {
-    /// Records that the situation has happened.
-    pub fn hit(&mut self, probe: Probe) {
-        self.counts[probe as usize] += 1;
-    }
-
-    /// Adds what happened in another run.
-    pub fn add(&mut self, other: &Probes) {
-        for (count, more) in self.counts.iter_mut().zip(&other.counts) {
-            *count += more;
-        }
-    }
-
-    /// How often the situation has happened.
-    #[must_use]
-    pub fn count(&self, probe: Probe) -> u64 {
-        self.counts[probe as usize]
-    }
-
-    /// The situations that never happened.
-    pub fn missing(&self) -> impl Iterator<Item = Probe> {
-        Probe::ALL.iter().copied().filter(|probe| self.count(*probe) == 0)
-    }
 }
 
 /// Records the situations that are seen: each must be seen in some run.

@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::checker::Violation;
+use crate::checker::{Verdict, Violation};
 use crate::cluster::Cluster;
 pub use crate::cluster::Record;
 use crate::options::{Fault, Options};
@@ -46,12 +46,7 @@ pub fn catch_panics() {
 #[must_use]
 pub fn run(options: &Options, record: Record) -> Outcome {
     let mut cluster = Cluster::new(options.clone(), record);
-    // A core that panics is not used any more, and what is outside it holds only data.
-    let result = catch_unwind(AssertUnwindSafe(|| cluster.run()));
-    let violation = match result {
-        Ok(verdict) => verdict.err(),
-        Err(payload) => Some(panicked(payload.as_ref())),
-    };
+    let violation = violation_of(|| cluster.run());
     if let (Some(violation), Some(trace)) = (&violation, &mut cluster.trace) {
         trace.push(cluster.now, What::Note { text: violation.to_string() });
     }
@@ -69,6 +64,15 @@ pub fn run(options: &Options, record: Record) -> Outcome {
 #[must_use]
 pub fn run_seed(seed: u64, record: Record) -> Outcome {
     run(&Options::draw(seed), record)
+}
+
+/// Runs something to its end. That it panics is a violation as well: whatever did is not used any
+/// more, and what is outside it holds only data.
+pub(crate) fn violation_of(run: impl FnOnce() -> Verdict) -> Option<Violation> {
+    match catch_unwind(AssertUnwindSafe(run)) {
+        Ok(verdict) => verdict.err(),
+        Err(payload) => Some(panicked(payload.as_ref())),
+    }
 }
 
 pub(crate) fn panicked(payload: &(dyn Any + Send)) -> Violation {

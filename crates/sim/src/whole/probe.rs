@@ -1,26 +1,6 @@
-//! Situations that must have happened somewhere in a run of many seeds: if one never did, the
-//! simulation does not test what it is thought to test.
+//! The situations of whole members, as those of cores in [`crate::probe`].
 
-macro_rules! probes {
-    ($($name:ident $text:literal,)*) => {
-        /// A situation that must happen in some run.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub enum Probe {
-            $(#[doc = $text] $name,)*
-        }
-
-        impl Probe {
-            /// All of them.
-            pub const ALL: &[Probe] = &[$(Probe::$name,)*];
-
-            /// What has happened.
-            #[must_use]
-            pub fn text(self) -> &'static str {
-                match self { $(Probe::$name => $text,)* }
-            }
-        }
-    };
-}
+use crate::probe::probes;
 
 probes! {
     LeaderElected "A leader was elected.",
@@ -86,44 +66,9 @@ probes! {
     RescueImpossible "Too many members were damaged to heal a quorum.",
 }
 
-/// How often each situation has happened.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Probes {
-    counts: Vec<u64>,
-}
-
-impl Default for Probes {
-    fn default() -> Probes {
-        Probes { counts: vec![0; Probe::ALL.len()] }
-    }
-}
-
 impl Probes {
-    /// Records that the situation has happened.
-    pub fn hit(&mut self, probe: Probe) {
-        self.counts[probe as usize] += 1;
-    }
-
     /// Records that the situation has happened, if it has.
     pub(crate) fn hit_if(&mut self, probe: Probe, has_happened: bool) {
         self.counts[probe as usize] += u64::from(has_happened);
-    }
-
-    /// Adds what happened in another run.
-    pub fn add(&mut self, other: &Probes) {
-        for (count, more) in self.counts.iter_mut().zip(&other.counts) {
-            *count += more;
-        }
-    }
-
-    /// How often the situation has happened.
-    #[must_use]
-    pub fn count(&self, probe: Probe) -> u64 {
-        self.counts[probe as usize]
-    }
-
-    /// The situations that never happened.
-    pub fn missing(&self) -> impl Iterator<Item = Probe> {
-        Probe::ALL.iter().copied().filter(|probe| self.count(*probe) == 0)
     }
 }

@@ -1,13 +1,12 @@
 //! Runs one seed of whole members, and tells what came of it.
 
 use std::collections::BTreeMap;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::cluster::Cluster;
 use super::options::{Fault, Options};
 use super::probe::Probes;
 use crate::checker::Violation;
-use crate::run::{Record, panicked};
+use crate::run::{Record, violation_of};
 use crate::trace::{Trace, What};
 
 /// What came of a run.
@@ -31,12 +30,7 @@ pub struct Outcome {
 #[must_use]
 pub fn run(options: &Options, record: Record) -> Outcome {
     let mut cluster = Cluster::new(options.clone(), record);
-    // A replica that panics is not used any more, and what is outside it holds only data.
-    let result = catch_unwind(AssertUnwindSafe(|| cluster.run()));
-    let violation = match result {
-        Ok(verdict) => verdict.err(),
-        Err(payload) => Some(panicked(payload.as_ref())),
-    };
+    let violation = violation_of(|| cluster.run());
     if let (Some(violation), Some(trace)) = (&violation, &mut cluster.trace) {
         trace.push(cluster.now, What::Note { text: violation.to_string() });
     }

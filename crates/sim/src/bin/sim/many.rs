@@ -6,7 +6,8 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
-use sim::options::Options;
+use sim::options::{Fault, Options};
+use sim::probe::{Probe, Probes};
 use sim::run::{Record, run};
 
 use crate::report::{self, Sum};
@@ -50,14 +51,14 @@ pub(crate) fn smoke() -> ExitCode {
     let fresh = fresh_seed();
     println!("smoke: seeds 0..{SMOKE_KNOWN}, and fresh ones from {fresh} on");
     let seeds = vec![0..SMOKE_KNOWN, fresh..fresh + SMOKE_FRESH];
-    let sum = cores(&Plan { seeds, time_max: None, threads: processors() });
+    let (total, _) = cores(&Plan { seeds, time_max: None, threads: processors() });
     println!(
         "smoke: {} seeds, {:.1} simulated hours, {} violations",
-        sum.seeds,
-        report::seconds(sum.simulated) / 3600.0,
-        sum.violations
+        total.seeds,
+        report::seconds(total.simulated) / 3600.0,
+        total.violations
     );
-    if sum.violations == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if total.violations == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// Runs seeds for so many minutes.
@@ -65,24 +66,25 @@ pub(crate) fn long(minutes: u64, from: Option<u64>, threads: Option<u64>) -> Exi
     let from = from.unwrap_or_else(fresh_seed);
     println!("running seeds from {from} on for {minutes} min");
     let threads = threads.and_then(|threads| usize::try_from(threads).ok());
-    let sum = cores(&Plan {
+    let (total, sum) = cores(&Plan {
         seeds: std::iter::once(from..u64::MAX).collect(),
         time_max: Some(Duration::from_secs(60 * minutes)),
         threads: threads.unwrap_or_else(processors),
     });
-    sum.print();
+    let hits = Probe::ALL.iter().map(|probe| (sum.probes.count(*probe), probe.text()));
+    sum.print(Fault::ALL, hits);
     println!(
         "{} seeds from {from} on, {:.1} simulated hours, {} events, {} violations",
-        sum.seeds,
-        report::seconds(sum.simulated) / 3600.0,
-        sum.events,
-        sum.violations
+        total.seeds,
+        report::seconds(total.simulated) / 3600.0,
+        total.events,
+        total.violations
     );
-    let missing: Vec<&str> = sum.probes.missing().map(sim::probe::Probe::text).collect();
+    let missing: Vec<&str> = sum.probes.missing().map(Probe::text).collect();
     for text in &missing {
         println!("never happened: {text}");
     }
-    if sum.violations == 0 && missing.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if total.violations == 0 && missing.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// Runs seeds from `from` on until one fails.
@@ -100,19 +102,23 @@ pub(crate) fn hunt(from: u64, seeds_max: u64) -> ExitCode {
 }
 
 /// Runs a plan with cores alone.
-fn cores(plan: &Plan) -> Sum {
-    let sum = Mutex::new(Sum::default());
-    all(plan, &|seed, tell| {
+fn cores(plan: &Plan) -> (Total, Sum<Fault, Probes>) {
+    let sum: Mutex<Sum<Fault, Probes>> = Mutex::default();
+    let total = all(plan, &|seed, tell| {
         let options = Options::draw(seed);
         let outcome = run(&options, Record::Counts);
-        sum.lock().expect("no worker panics with the lock").add(&options, &outcome);
+        {
+            let mut sum = sum.lock().expect("no worker panics with the lock");
+            sum.add(options.faults(), &outcome.struck);
+            sum.probes.add(&outcome.probes);
+        }
         let is_violated = outcome.violation.is_some();
         if is_violated && tell {
             report::failure(&options, &outcome);
         }
         Done { is_violated, simulated: outcome.simulated, events: outcome.events }
     });
-    sum.into_inner().expect("no worker panics with the lock")
+    (total, sum.into_inner().expect("no worker panics with the lock"))
 }
 
 /// Runs a plan on several threads; each takes the next seed when it is done with one. What runs a

@@ -37,21 +37,8 @@ pub(crate) fn seed(wish: &Wish) -> Result<ExitCode> {
     println!("{options:#?}");
     let outcome = run(&options, Record::Trace);
     let trace = outcome.trace.as_ref().context("the run has kept a trace")?;
-    if let Some(path) = &wish.html {
-        std::fs::write(path, sim::html::render(trace))
-            .with_context(|| format!("cannot write {path}"))?;
-        println!("the picture is in {path}");
-    }
-    if let Some(path) = &wish.trace {
-        let lines: String = trace.events.iter().map(|event| format!("{event}\n")).collect();
-        std::fs::write(path, lines).with_context(|| format!("cannot write {path}"))?;
-        println!("the trace is in {path}");
-    }
-    println!(
-        "{} events in {:.1} simulated seconds",
-        outcome.events,
-        report::seconds(outcome.simulated)
-    );
+    report::keep(trace, wish.html.as_deref(), wish.trace.as_deref())?;
+    report::length(outcome.events, outcome.simulated);
     let Some(violation) = outcome.violation else {
         println!("seed {}: all is well", wish.seed);
         return Ok(ExitCode::SUCCESS);

@@ -1,56 +1,75 @@
 //! What is told about runs.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::process::Command;
 
-use sim::options::{Fault, Options};
-use sim::probe::{Probe, Probes};
+use anyhow::{Context, Result};
+use sim::options::Options;
 use sim::run::Outcome;
 use sim::shrink::shrink;
+use sim::trace::Trace;
 
-/// The sum of many runs.
-#[derive(Debug, Default)]
-pub(crate) struct Sum {
-    pub(crate) seeds: u64,
-    pub(crate) simulated: u64,
-    pub(crate) events: u64,
-    pub(crate) violations: u64,
-    pub(crate) probes: Probes,
-    struck: BTreeMap<Fault, u64>,
+/// The faults and probes of many runs.
+#[derive(Debug)]
+pub(crate) struct Sum<F, P> {
+    pub(crate) probes: P,
+    struck: BTreeMap<F, u64>,
     /// In how many runs each class of faults was on.
-    on: BTreeMap<Fault, u64>,
+    on: BTreeMap<F, u64>,
 }
 
-impl Sum {
-    /// Adds a run.
-    pub(crate) fn add(&mut self, options: &Options, outcome: &Outcome) {
-        self.seeds += 1;
-        self.simulated += outcome.simulated;
-        self.events += outcome.events;
-        self.violations += u64::from(outcome.violation.is_some());
-        self.probes.add(&outcome.probes);
-        for (fault, count) in &outcome.struck {
+impl<F, P: Default> Default for Sum<F, P> {
+    fn default() -> Sum<F, P> {
+        Sum { probes: P::default(), struck: BTreeMap::new(), on: BTreeMap::new() }
+    }
+}
+
+impl<F: Copy + Ord + Display, P> Sum<F, P> {
+    /// Adds the faults of a run: which were on, and how often they struck.
+    pub(crate) fn add(&mut self, on: Vec<F>, struck: &BTreeMap<F, u64>) {
+        for (fault, count) in struck {
             *self.struck.entry(*fault).or_default() += count;
         }
-        for fault in options.faults() {
+        for fault in on {
             *self.on.entry(fault).or_default() += 1;
         }
     }
 
-    /// Prints which faults struck and which probes were hit.
-    pub(crate) fn print(&self) {
+    /// Prints which of all faults struck, and how often each probe was hit.
+    pub(crate) fn print<'t>(&self, all: &[F], hits: impl Iterator<Item = (u64, &'t str)>) {
         println!("\n{:>10} {:>12}  fault", "runs", "strikes");
-        for fault in Fault::ALL {
+        for fault in all {
             let (on, struck) = (self.on.get(fault), self.struck.get(fault));
             let struck = struck.map_or("always".to_owned(), ToString::to_string);
             println!("{:>10} {struck:>12}  {fault}", on.copied().unwrap_or(0));
         }
         println!("\n{:>10}  probe", "hits");
-        for probe in Probe::ALL {
-            println!("{:>10}  {}", self.probes.count(*probe), probe.text());
+        for (count, text) in hits {
+            println!("{count:>10}  {text}");
         }
         println!();
     }
+}
+
+/// Writes what a run has kept where it is wanted: as a picture, and as lines.
+pub(crate) fn keep(trace: &Trace, html: Option<&str>, lines: Option<&str>) -> Result<()> {
+    if let Some(path) = html {
+        std::fs::write(path, sim::html::render(trace))
+            .with_context(|| format!("cannot write {path}"))?;
+        println!("the picture is in {path}");
+    }
+    if let Some(path) = lines {
+        let lines: String = trace.events.iter().map(|event| format!("{event}\n")).collect();
+        std::fs::write(path, lines).with_context(|| format!("cannot write {path}"))?;
+        println!("the trace is in {path}");
+    }
+    Ok(())
+}
+
+/// Tells how long a run was.
+pub(crate) fn length(events: u64, simulated: u64) {
+    println!("{events} events in {:.1} simulated seconds", seconds(simulated));
 }
 
 /// Simulated microseconds as seconds.

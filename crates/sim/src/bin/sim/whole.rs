@@ -1,30 +1,22 @@
 //! Running clusters of whole members.
 
-use std::collections::BTreeMap;
 use std::process::ExitCode;
+use std::sync::Mutex;
 
 use anyhow::{Context, Result, bail};
 use sim::run::Record;
 use sim::whole::options::{Fault, Options};
 use sim::whole::probe::{Probe, Probes};
-use sim::whole::run::{Outcome, run};
+use sim::whole::run::run;
 
 use crate::args::Args;
 use crate::many::{self, Done, Plan};
-use crate::report;
+use crate::report::{self, Sum};
 
 /// The seeds that the smoke test always runs.
 const SMOKE_KNOWN: u64 = 600;
 /// The seeds that it runs beside them, which nobody has run before.
 const SMOKE_FRESH: u64 = 24;
-
-/// What many runs have in common.
-#[derive(Debug, Default)]
-struct Sum {
-    probes: Probes,
-    struck: BTreeMap<Fault, u64>,
-    on: BTreeMap<Fault, u64>,
-}
 
 /// Does what the words after `whole` say.
 pub(crate) fn command(mut args: Args) -> Result<ExitCode> {
@@ -64,21 +56,8 @@ fn one(options: &Options, html: Option<&str>, trace: Option<&str>) -> Result<Exi
     println!("{options:#?}");
     let outcome = run(options, Record::Trace);
     let kept = outcome.trace.as_ref().context("the run has kept a trace")?;
-    if let Some(path) = html {
-        std::fs::write(path, sim::html::render(kept))
-            .with_context(|| format!("cannot write {path}"))?;
-        println!("the picture is in {path}");
-    }
-    if let Some(path) = trace {
-        let lines: String = kept.events.iter().map(|event| format!("{event}\n")).collect();
-        std::fs::write(path, lines).with_context(|| format!("cannot write {path}"))?;
-        println!("the trace is in {path}");
-    }
-    println!(
-        "{} events in {:.1} simulated seconds",
-        outcome.events,
-        report::seconds(outcome.simulated)
-    );
+    report::keep(kept, html, trace)?;
+    report::length(outcome.events, outcome.simulated);
     let Some(violation) = outcome.violation else {
         println!("seed {}: all is well", options.seed);
         return Ok(ExitCode::SUCCESS);
@@ -108,13 +87,13 @@ fn long(minutes: u64, from: Option<u64>, threads: Option<u64>) -> ExitCode {
     if violations == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// Runs seeds from `from` on until one fails; returns the number of seeds and what it says.
+/// Runs a seed; returns what must not have happened.
 pub(crate) fn hunt(seed: u64) -> Option<String> {
     run(&Options::draw(seed), Record::Counts).violation.map(|violation| violation.to_string())
 }
 
 fn many(plan: Plan) -> u64 {
-    let sum = std::sync::Mutex::new(Sum::default());
+    let sum: Mutex<Sum<Fault, Probes>> = Mutex::default();
     let total = many::all(&plan, &|seed, tell| {
         let options = Options::draw(seed);
         let outcome = run(&options, Record::Counts);
@@ -122,7 +101,9 @@ fn many(plan: Plan) -> u64 {
             println!("\nseed {seed} fails at {}: {violation}", report::commit());
             println!("    cargo xtask sim whole --seed {seed} --html failure.html");
         }
-        sum.lock().expect("no worker panics with the lock").add(&options, &outcome);
+        let mut sum = sum.lock().expect("no worker panics with the lock");
+        sum.add(options.faults(), &outcome.struck);
+        sum.probes.add(&outcome.probes);
         Done {
             is_violated: outcome.violation.is_some(),
             simulated: outcome.simulated,
@@ -130,7 +111,11 @@ fn many(plan: Plan) -> u64 {
         }
     });
     let sum = sum.into_inner().expect("no worker panics with the lock");
-    sum.print();
+    let hits = Probe::ALL.iter().map(|probe| (sum.probes.count(*probe), probe.text()));
+    sum.print(Fault::ALL, hits);
+    for probe in sum.probes.missing() {
+        println!("never happened: {}", probe.text());
+    }
     println!(
         "{} seeds of whole members, {:.1} simulated hours, {} events, {} violations",
         total.seeds,
@@ -139,33 +124,4 @@ fn many(plan: Plan) -> u64 {
         total.violations
     );
     total.violations
-}
-
-impl Sum {
-    fn add(&mut self, options: &Options, outcome: &Outcome) {
-        self.probes.add(&outcome.probes);
-        for (fault, count) in &outcome.struck {
-            *self.struck.entry(*fault).or_default() += count;
-        }
-        for fault in options.faults() {
-            *self.on.entry(fault).or_default() += 1;
-        }
-    }
-
-    fn print(&self) {
-        println!("\n{:>10} {:>12}  fault", "runs", "strikes");
-        for fault in Fault::ALL {
-            let (on, struck) = (self.on.get(fault), self.struck.get(fault));
-            let struck = struck.map_or("always".to_owned(), ToString::to_string);
-            println!("{:>10} {struck:>12}  {fault}", on.copied().unwrap_or(0));
-        }
-        println!("\n{:>10}  probe", "hits");
-        for probe in Probe::ALL {
-            println!("{:>10}  {}", self.probes.count(*probe), probe.text());
-        }
-        println!();
-        for probe in self.probes.missing() {
-            println!("never happened: {}", probe.text());
-        }
-    }
 }

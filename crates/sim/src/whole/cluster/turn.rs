@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use raft::RoleKind;
-use replica::{Event, Fault as ReplicaFault, Job, Output, Published};
+use replica::{Event, Fault as ReplicaFault, Finished, Job, Output, Published};
 
 use super::Cluster;
 use crate::checker::{Verdict, violation};
@@ -264,7 +264,6 @@ impl Cluster {
         }
         let process = self.members[at].process();
         let Some(job) = process.jobs.remove(&number) else { return Ok(()) };
-        let is_checkpoint = matches!(job, Job::Checkpoint(_));
         let finished = job.run();
         let _ = self.members[at].disk.take_stalled_ticks();
         if self.members[at].disk.is_off() {
@@ -272,8 +271,11 @@ impl Cluster {
             self.lose_power(at);
             return Ok(());
         }
-        self.probes.hit_if(Probe::CheckpointMade, is_checkpoint && finished.is_done());
-        self.probes.hit_if(Probe::CheckpointFull, is_checkpoint && !finished.is_done());
+        if let Finished::Checkpoint(outcome) = &finished {
+            let is_made = outcome.bytes().is_some();
+            self.probes.hit_if(Probe::CheckpointMade, is_made);
+            self.probes.hit_if(Probe::CheckpointFull, !is_made);
+        }
         self.give(at, Event::Finished(finished))
     }
 
