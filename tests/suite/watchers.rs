@@ -122,7 +122,11 @@ impl Watchers {
                 (is_progress(response) && revision_of(response) >= revision).then_some(())
             });
             match timeout(PROGRESS_PAUSE, told).await {
-                Ok(Ok(())) => return Ok(()),
+                Ok(Ok(())) => {
+                    // Whoever was asked, and however often, their numbers are free from here on.
+                    self.bury_dead().await;
+                    return Ok(());
+                }
                 Ok(Err(status)) => return Err(draw::status(&status)),
                 Err(_) => {}
             }

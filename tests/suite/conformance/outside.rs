@@ -23,6 +23,7 @@ const NUMBERS: [&str; 8] = [
     "\"dbSizeInUse\":",
     "\"hash\":",
 ];
+
 /// How long an answer over HTTP may take.
 const ANSWER_MAX: Duration = Duration::from_secs(10);
 

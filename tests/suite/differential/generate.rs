@@ -282,13 +282,7 @@ fn watch(random: &mut Random) -> Op {
                 _ => vec![0, 1],
             },
             prev_kv: random.percent(50),
-            // Whether etcd still knows the number of a watch that was compacted away depends on
-            // when it looks.
-            watch_id: if stream == Stream::Future && random.percent(10) {
-                random.between(0, 5)
-            } else {
-                0
-            },
+            watch_id: if random.percent(10) { random.between(0, 5) } else { 0 },
             fragment: random.percent(20),
         },
     )

@@ -80,7 +80,8 @@ const EQUALS_IN_ANY_ORDER: Known = Known {
 fn sorted_by(drawn: &str, target: SortTarget) -> (String, Vec<String>) {
     let keys = drawn.split_once('[').map_or("", |(_, keys)| keys).trim_end_matches(']');
     let field = |key: &str| {
-        let (value, rest) = key.split_once('=').map_or("", |(_, rest)| rest).split_once(" c")?;
+        // From the end: the checksum of a long value may begin with a `c` as well.
+        let (value, rest) = key.split_once('=').map_or("", |(_, rest)| rest).rsplit_once(" c")?;
         let mut numbers = rest.split(' ');
         let (create, change, version) = (numbers.next()?, numbers.next()?, numbers.next()?);
         let by = match target {

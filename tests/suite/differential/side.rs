@@ -64,10 +64,24 @@ impl Side {
             op,
             Op::KeepAlive(_) | Op::TimeToLive(_) | Op::Leases | Op::Status | Op::Alarms
         );
-        if is_local && self.clients.len() > 1 {
-            self.client().range("any").await?;
+        let asked = if let Op::Watch(stream, _) = op {
+            Some(self.home(*stream))
+        } else {
+            is_local.then(|| self.client())
+        };
+        if let Some(client) = asked.filter(|_| self.clients.len() > 1) {
+            client.range("any").await?;
         }
         Ok(())
+    }
+
+    /// The member that a stream of watches is with.
+    fn home(&self, stream: Stream) -> &Client {
+        let at = match stream {
+            Stream::Past(at) => at,
+            Stream::Future => 2,
+        };
+        &self.clients[at % self.clients.len()]
     }
 
     fn client(&self) -> &Client {
@@ -216,12 +230,7 @@ impl Side {
 
     async fn watchers(&mut self, stream: Stream) -> Result<&mut Watchers, Status> {
         if !self.streams.contains_key(&stream) {
-            let at = match stream {
-                Stream::Past(at) => at,
-                Stream::Future => 2,
-            };
-            let client = &self.clients[at % self.clients.len()];
-            let watchers = Watchers::open(client).await?;
+            let watchers = Watchers::open(self.home(stream)).await?;
             self.streams.insert(stream, watchers);
         }
         Ok(self.streams.get_mut(&stream).expect("it was made if it was not there"))
