@@ -1,7 +1,7 @@
 //! `cargo xtask mutants`: does the simulator find the bugs that it is there to find?
 //!
-//! A planted bug is a text file in `crates/sim/mutants` that says which text of the core is
-//! replaced by what; the README there tells how to write one. All of them are planted in a *copy*
+//! A planted bug is a text file in `crates/sim/mutants` that says which text of the product is
+//! replaced by what, and whether the simulator of cores or that of whole members must find it; the README there tells how to write one. All of them are planted in a *copy*
 //! of the sources, below the target directory, so that one build holds every bug and the product
 //! holds none. At run time the environment selects the bug that is on:
 //!
@@ -26,7 +26,7 @@ use anyhow::{Context, Result, bail, ensure};
 
 use crate::args::Args;
 use crate::command::exit_code;
-use crate::mutants::format::Mutant;
+use crate::mutants::format::{Hunter, Mutant};
 use crate::mutants::hunt::{Hunt, Outcome};
 use crate::mutants::patch::{Misfit, Planted};
 use crate::workspace::Workspace;
@@ -77,11 +77,13 @@ pub(crate) fn run(workspace: &Workspace, mut args: Args) -> Result<ExitCode> {
     }
 
     let hunt = Hunt::new(simulator, workspace.target.join("mutants").join("log"))?;
-    let sound = hunt.run(0, START_STRIDE, SEEDS_SOUND)?;
-    ensure!(
-        sound == Outcome::Survived,
-        "with no bug selected, {SEEDS_SOUND} seeds should pass, but: {sound}; mend that first"
-    );
+    for hunter in [Hunter::Core, Hunter::Whole] {
+        let sound = hunt.run(hunter, 0, START_STRIDE, SEEDS_SOUND)?;
+        ensure!(
+            sound == Outcome::Survived,
+            "with no bug selected, {SEEDS_SOUND} seeds should pass, but: {sound}; mend that first"
+        );
+    }
     let starts: Vec<u64> = (1..=starts).map(|start| start * START_STRIDE).collect();
     let results = hunt.run_all(&mutants, &chosen, &starts, seeds_max)?;
 

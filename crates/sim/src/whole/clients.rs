@@ -288,6 +288,14 @@ impl Clients {
         self.record(operation).ended.is_none()
     }
 
+    /// Tells whether something was written of which its client does not know.
+    pub(crate) fn has_unknown_written(&self, history: &History) -> bool {
+        let is_unknown =
+            |record: &Record| matches!(record.ended, None | Some((_, Ending::Unknown)));
+        let mut records = (0..).zip(&self.records);
+        records.any(|(number, record)| is_unknown(record) && history.revision_of(number).is_some())
+    }
+
     /// What clients saw of keys; and what became of the writes whose clients do not know, for the
     /// history does. `shown` tells when a revision was first shown.
     ///

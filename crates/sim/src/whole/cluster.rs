@@ -26,7 +26,7 @@ use super::oracle::history::History;
 use super::oracle::leases::Leases;
 use super::oracle::ledger::Ledger;
 use super::oracle::promises::Promises;
-use super::probe::Probes;
+use super::probe::{Probe, Probes};
 use super::wire::Wire;
 use crate::checker::{Verdict, Violation, violation};
 use crate::clock::Clock;
@@ -261,6 +261,8 @@ impl Cluster {
     fn check_history(&mut self) -> Verdict {
         let say = |text| Violation { oracle: "answers", text };
         let history = self.clients.history(&self.history, &self.shown).map_err(say)?;
+        let unknown = self.clients.has_unknown_written(&self.history);
+        self.probes.hit_if(Probe::UnknownCommandWritten, unknown);
         crate::linearizability::check(&history).map_err(|violation| {
             let text = violation.to_string();
             let text = text.lines().take(LINES_MAX).map(str::trim).collect::<Vec<_>>().join("; ");

@@ -79,6 +79,12 @@ impl Wire {
         !self.is_broken(link) && (connection == current.number || is_late)
     }
 
+    /// Tells whether another connection has taken the place of this one.
+    pub(crate) fn is_replaced(&self, link: Link, connection: u64) -> bool {
+        let current = self.connections.get(&link).map_or(0, |current| current.number);
+        connection < current
+    }
+
     /// Breaks the connection of a link; the next message makes another.
     pub(crate) fn reset(&mut self, link: Link, now: u64) {
         let late = if self.random.chance(500) { self.delay() } else { 0 };

@@ -4,6 +4,7 @@
 //! # A line that begins so is for people.
 //! what: A majority is one voter short.
 //! source: paper §5.2, "votes from a majority of the servers in the full cluster"
+//! hunter: core
 //!
 //! file: crates/raft/src/quorum.rs
 //! kind: expr
@@ -13,7 +14,7 @@
 //! ```
 //!
 //! A value stands after its key, or indented below it, or both. `file` begins a hunk; there may be
-//! several.
+//! several. `hunter` may be left out: see [`Hunter`].
 
 use anyhow::{Result, bail, ensure};
 
@@ -21,6 +22,9 @@ use anyhow::{Result, bail, ensure};
 pub(crate) const CONDITION: &str = "PLANTED";
 /// What stands for the text that was there in a hunk of kind raw.
 pub(crate) const ORIGINAL: &str = "ORIGINAL";
+
+/// The keys of the text, in their order.
+const KEYS: [&str; 7] = ["what", "source", "hunter", "file", "kind", "before", "after"];
 
 /// A bug that can be planted.
 #[derive(Debug, PartialEq, Eq)]
@@ -31,8 +35,20 @@ pub(crate) struct Mutant {
     pub(crate) what: String,
     /// Where the rule that it breaks is written down, or where somebody really had the bug.
     pub(crate) source: String,
+    /// Who is to find it.
+    pub(crate) hunter: Hunter,
     /// What changes; at least one.
     pub(crate) hunks: Vec<Hunk>,
+}
+
+/// Which of the simulators is to find a bug.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Hunter {
+    /// That of cores alone, unless the bug says otherwise.
+    #[default]
+    Core,
+    /// That of whole members.
+    Whole,
 }
 
 /// One change of one file.
@@ -95,6 +111,10 @@ pub(crate) fn read(path: &str, text: &str) -> Result<Mutant> {
         "`what:` should be a sentence, with a capital and a full stop"
     );
     ensure!(!source.is_empty(), "`source:` should name a paper, a thesis or an issue");
+    let hunter = match fields.next_if(|field| field.key == "hunter") {
+        Some(field) => hunter(&field)?,
+        None => Hunter::default(),
+    };
 
     let mut hunks = Vec::new();
     while let Some(file) = fields.next() {
@@ -113,7 +133,7 @@ pub(crate) fn read(path: &str, text: &str) -> Result<Mutant> {
     let selectable =
         hunks.iter().any(|hunk| hunk.kind != Kind::Raw || hunk.after.contains(CONDITION));
     ensure!(selectable, "no hunk of kind raw says PLANTED, so that the bug would always be on");
-    Ok(Mutant { name: name.to_owned(), what, source, hunks })
+    Ok(Mutant { name: name.to_owned(), what, source, hunter, hunks })
 }
 
 fn fields(text: &str) -> Result<Vec<Field>> {
@@ -134,8 +154,9 @@ fn fields(text: &str) -> Result<Vec<Field>> {
             bail!("line {number}: neither `key: value`, nor indented, nor a remark (`#`)");
         };
         ensure!(
-            ["what", "source", "file", "kind", "before", "after"].contains(&key),
-            "line {number}: unknown key `{key}`; known are what, source, file, kind, before, after"
+            KEYS.contains(&key),
+            "line {number}: unknown key `{key}`; known are {}",
+            KEYS.join(", ")
         );
         let value = vec![value.trim().to_owned()];
         fields.push(Field { line: number, key: key.to_owned(), value });
@@ -150,6 +171,14 @@ fn fields(text: &str) -> Result<Vec<Field>> {
         }
     }
     Ok(fields)
+}
+
+fn hunter(field: &Field) -> Result<Hunter> {
+    match field.value.join(" ").as_str() {
+        "core" => Ok(Hunter::Core),
+        "whole" => Ok(Hunter::Whole),
+        other => bail!("line {}: unknown hunter `{other}`; known are core, whole", field.line),
+    }
 }
 
 fn kind(field: &Field) -> Result<Kind> {
@@ -202,6 +231,7 @@ after:
             name: "short-majority".to_owned(),
             what: "A majority is one voter short.".to_owned(),
             source: "paper §5.2".to_owned(),
+            hunter: Hunter::Core,
             hunks: vec![
                 Hunk {
                     file: "crates/raft/src/quorum.rs".to_owned(),
@@ -222,6 +252,12 @@ after:
     }
 
     #[test]
+    fn hunter_stands_behind_the_source() {
+        let text = GOOD.replace("paper §5.2", "paper §5.2\nhunter: whole");
+        assert_eq!(read("a.mutant", &text).expect("it is known").hunter, Hunter::Whole);
+    }
+
+    #[test]
     fn what_cannot_be_planted_is_refused_with_the_reason() {
         let cases = [
             (GOOD.replace("source: paper §5.2", ""), "`source:` is missing"),
@@ -231,6 +267,7 @@ after:
             (GOOD.replace("kind: expr", "sort: expr"), "line 7: unknown key `sort`"),
             (GOOD.replace("crates/raft/src/log.rs", "src/log.rs"), "is not of the form"),
             (GOOD.replace("before: assert!(x, \"why: y\");", "before:"), "`before:` is empty"),
+            (GOOD.replace("§5.2", "§5.2\nhunter: all"), "line 5: unknown hunter `all`"),
             (GOOD.replace("# For people.", "For people"), "line 1: neither"),
             ("what: A.\nsource: b\n".to_owned(), "there is no hunk"),
         ];

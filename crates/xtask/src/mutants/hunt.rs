@@ -1,7 +1,7 @@
 //! Hunting: running seeds with a bug selected until the simulator objects.
 //!
-//! The simulator's part is `sim hunt --from SEED --seeds-max N`: it runs seeds from SEED on, exits
-//! with 0 if N of them pass, and else with 1 after a line
+//! The simulator's part is `sim hunt --from SEED --seeds-max N`, or `sim whole hunt …`: it runs seeds
+//! from SEED on, exits with 0 if N of them pass, and else with 1 after a line
 //! `found after COUNT seeds by ORACLE: TEXT`.
 
 use std::collections::{BTreeMap, VecDeque};
@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 
 use crate::mutants::VARIABLE;
-use crate::mutants::format::Mutant;
+use crate::mutants::format::{Hunter, Mutant};
 
 /// A hunt that takes longer has got stuck.
 const TIME_MAX: Duration = Duration::from_secs(15 * 60);
@@ -109,7 +109,8 @@ impl Hunt {
                     loop {
                         let job = jobs.lock().expect("no worker panics with the lock").pop_front();
                         let Some(Job { bug, nth }) = job else { break };
-                        let outcome = self.run(super::number(bug), starts[nth], seeds_max);
+                        let (number, hunter) = (super::number(bug), mutants[bug].hunter);
+                        let outcome = self.run(hunter, number, starts[nth], seeds_max);
                         if sender.send((bug, nth, outcome)).is_err() {
                             break;
                         }
@@ -122,12 +123,23 @@ impl Hunt {
     }
 
     /// Hunts for the bug with this number, zero being none, from one seed on.
-    pub(crate) fn run(&self, number: u32, from: u64, seeds_max: u64) -> Result<Outcome> {
-        let log = self.log.join(format!("{number}-from-{from}.txt"));
+    pub(crate) fn run(
+        &self,
+        hunter: Hunter,
+        number: u32,
+        from: u64,
+        seeds_max: u64,
+    ) -> Result<Outcome> {
+        let command: &[&str] = match hunter {
+            Hunter::Core => &["hunt"],
+            Hunter::Whole => &["whole", "hunt"],
+        };
+        let log = self.log.join(format!("{}-{number}-from-{from}.txt", command.join("-")));
         let output =
             File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
         let mut child = Command::new(&self.simulator)
-            .args(["hunt", "--from", &from.to_string(), "--seeds-max", &seeds_max.to_string()])
+            .args(command)
+            .args(["--from", &from.to_string(), "--seeds-max", &seeds_max.to_string()])
             .env(VARIABLE, number.to_string())
             .stderr(output.try_clone().context("cannot share the log")?)
             .stdout(output)

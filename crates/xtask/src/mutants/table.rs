@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context, Result};
 
-use crate::mutants::format::Mutant;
+use crate::mutants::format::{Hunter, Mutant};
 use crate::mutants::hunt::{Outcome, Results};
 use crate::workspace::Workspace;
 
@@ -12,7 +12,7 @@ const README: &str = "crates/sim/README.md";
 const BEGIN: &str = "<!-- mutants -->";
 const END: &str = "<!-- /mutants -->";
 
-/// The table as Markdown, with a line above it that says how it was made.
+/// The tables as Markdown, one for each hunter, with a line above that says how they were made.
 pub(crate) fn render(
     mutants: &[Mutant],
     results: &Results,
@@ -21,25 +21,42 @@ pub(crate) fn render(
 ) -> String {
     let found = results.values().filter(|outcomes| outcomes.iter().all(Outcome::is_found)).count();
     let mut text = format!(
-        "{found} of {} planted bugs are found every time, from {starts} starts of at most \
-         {seeds_max} seeds each.\n\n\
-         | bug | what is broken | source | found by | seeds, median | seeds, max |\n\
-         | --- | --- | --- | --- | ---: | ---: |\n",
-        results.len()
+        "{found} of {} planted bugs are found every time, from {starts} {} of at most {seeds_max} \
+         seeds each.\n",
+        results.len(),
+        if starts == 1 { "start" } else { "starts" }
     );
-    for (at, outcomes) in results {
-        let mutant = &mutants[*at];
-        let cells = [
-            format!("`{}`", mutant.name),
-            cell(&mutant.what),
-            cell(&mutant.source),
-            cell(&found_by(outcomes)),
-            figure(seeds(outcomes).and_then(|seeds| median(&seeds))),
-            figure(seeds(outcomes).and_then(|seeds| seeds.last().copied())),
-        ];
-        text.push_str(&format!("| {} |\n", cells.join(" | ")));
+    for (hunter, about) in [
+        (Hunter::Core, "Of the core, found where cores are simulated alone:"),
+        (Hunter::Whole, "Of all below the server, found where whole members are simulated:"),
+    ] {
+        let results: Vec<_> =
+            results.iter().filter(|(at, _)| mutants[**at].hunter == hunter).collect();
+        if results.is_empty() {
+            continue;
+        }
+        text.push_str(&format!(
+            "\n{about}\n\n\
+             | bug | what is broken | source | found by | seeds, median | seeds, max |\n\
+             | --- | --- | --- | --- | ---: | ---: |\n"
+        ));
+        for (at, outcomes) in results {
+            text.push_str(&row(&mutants[*at], outcomes));
+        }
     }
     text
+}
+
+fn row(mutant: &Mutant, outcomes: &[Outcome]) -> String {
+    let cells = [
+        format!("`{}`", mutant.name),
+        cell(&mutant.what),
+        cell(&mutant.source),
+        cell(&found_by(outcomes)),
+        figure(seeds(outcomes).and_then(|seeds| median(&seeds))),
+        figure(seeds(outcomes).and_then(|seeds| seeds.last().copied())),
+    ];
+    format!("| {} |\n", cells.join(" | "))
 }
 
 /// Puts the table between its marks in the simulator's README, and leaves the rest as it is.
@@ -123,6 +140,7 @@ mod tests {
             name: name.to_owned(),
             what: "a || b is a.".to_owned(),
             source: "paper §5".to_owned(),
+            hunter: if name == "three" { Hunter::Whole } else { Hunter::Core },
             hunks: Vec::new(),
         }
     }
@@ -133,26 +151,28 @@ mod tests {
 
     #[test]
     fn table_shows_oracles_median_and_maximum() {
-        let mutants = [mutant("one"), mutant("two")];
+        let mutants = [mutant("one"), mutant("three"), mutant("two")];
         let outcomes = vec![found(9, "panic"), found(40, "log matching"), found(3, "log matching")];
         let results = Results::from([
             (0, outcomes),
-            (1, vec![found(1, "panic"), Outcome::Survived, found(2, "panic")]),
+            (1, vec![found(1, "history"), found(1, "history"), found(2, "history")]),
+            (2, vec![found(1, "panic"), Outcome::Survived, found(2, "panic")]),
         ]);
         let table = render(&mutants, &results, 3, 100);
         let lines: Vec<&str> = table.lines().collect();
         assert_eq!(
             lines[0],
-            "1 of 2 planted bugs are found every time, from 3 starts of at most 100 seeds each."
+            "2 of 3 planted bugs are found every time, from 3 starts of at most 100 seeds each."
         );
         assert_eq!(
-            lines[4],
+            lines[6],
             r"| `one` | a \|\| b is a. | paper §5 | log matching, panic | 9 | 40 |"
         );
         assert_eq!(
-            lines[5],
+            lines[7],
             r"| `two` | a \|\| b is a. | paper §5 | panic, **survived 1 of 3** | – | – |"
         );
+        assert_eq!(lines[13], r"| `three` | a \|\| b is a. | paper §5 | history | 1 | 2 |");
     }
 
     #[test]

@@ -38,6 +38,14 @@ impl Args {
         Ok(Some(number))
     }
 
+    /// Takes from which seed on is hunted, and how many seeds, and nothing else.
+    pub(crate) fn take_hunt(mut self) -> Result<(u64, u64)> {
+        let from = self.take_number("--from")?.unwrap_or(0);
+        let seeds_max = self.take_number("--seeds-max")?.unwrap_or(20_000);
+        self.finish()?;
+        Ok((from, seeds_max))
+    }
+
     /// Takes the one word that is left.
     pub(crate) fn take_rest(mut self) -> Result<String> {
         let word = self.words.pop().context("the name of a file is missing")?;

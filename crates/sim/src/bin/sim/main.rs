@@ -20,6 +20,7 @@ usage: sim --seed S [--without FAULT,…] [--milliseconds N] [--html FILE] [--tr
        sim hunt --from SEED --seeds-max N
        sim whole --seed S [--without FAULT,…] [--milliseconds N] [--html FILE] [--trace FILE]
        sim whole --minutes N [--from SEED] [--threads N]
+       sim whole hunt --from SEED --seeds-max N
        sim script FILE --html FILE
        sim explore [--terms N] [--entries N] [--changes N] [--crashes N] [--heartbeats N]
                    [--writes later] [--states-max N]
@@ -53,10 +54,8 @@ fn run(words: Vec<String>) -> Result<ExitCode> {
             Ok(if cores == ExitCode::SUCCESS { whole::smoke() } else { cores })
         }
         Some("hunt") => {
-            let from = args.take_number("--from")?.unwrap_or(0);
-            let seeds_max = args.take_number("--seeds-max")?.unwrap_or(20_000);
-            args.finish()?;
-            Ok(many::hunt(from, seeds_max))
+            let (from, seeds_max) = args.take_hunt()?;
+            Ok(many::hunt(from, seeds_max, many::core))
         }
         Some("script") => {
             let html = args.take_word("--html")?;

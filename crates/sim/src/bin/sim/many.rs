@@ -87,18 +87,21 @@ pub(crate) fn long(minutes: u64, from: Option<u64>, threads: Option<u64>) -> Exi
     if total.violations == 0 && missing.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// Runs seeds from `from` on until one fails.
-pub(crate) fn hunt(from: u64, seeds_max: u64) -> ExitCode {
+/// Runs seeds from `from` on until one fails; `run` tells what must not have happened.
+pub(crate) fn hunt(from: u64, seeds_max: u64, run: fn(u64) -> Option<String>) -> ExitCode {
     for seed in from..from + seeds_max {
-        let outcome = run(&Options::draw(seed), Record::Counts);
-        let violation = outcome.violation.map(|violation| violation.to_string());
-        if let Some(violation) = violation.or_else(|| crate::whole::hunt(seed)) {
+        if let Some(violation) = run(seed) {
             println!("found after {} seeds by {violation}", seed - from + 1);
             return ExitCode::FAILURE;
         }
     }
     println!("{seeds_max} seeds");
     ExitCode::SUCCESS
+}
+
+/// Runs a seed with cores alone; returns what must not have happened.
+pub(crate) fn core(seed: u64) -> Option<String> {
+    run(&Options::draw(seed), Record::Counts).violation.map(|violation| violation.to_string())
 }
 
 /// Runs a plan with cores alone.

@@ -20,6 +20,13 @@ const SMOKE_FRESH: u64 = 24;
 
 /// Does what the words after `whole` say.
 pub(crate) fn command(mut args: Args) -> Result<ExitCode> {
+    if let Some(word) = args.take_command() {
+        if word != "hunt" {
+            bail!("there is no command `whole {word}`");
+        }
+        let (from, seeds_max) = args.take_hunt()?;
+        return Ok(many::hunt(from, seeds_max, violation_of));
+    }
     if let Some(minutes) = args.take_number("--minutes")? {
         let from = args.take_number("--from")?;
         let threads = args.take_number("--threads")?;
@@ -87,8 +94,7 @@ fn long(minutes: u64, from: Option<u64>, threads: Option<u64>) -> ExitCode {
     if violations == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// Runs a seed; returns what must not have happened.
-pub(crate) fn hunt(seed: u64) -> Option<String> {
+fn violation_of(seed: u64) -> Option<String> {
     run(&Options::draw(seed), Record::Counts).violation.map(|violation| violation.to_string())
 }
 

@@ -119,7 +119,7 @@ impl Cluster {
         let record = *self.clients.record(operation);
         let ending = match reply {
             Reply::Applied { applied, .. } => {
-                return self.on_applied(operation, record.question, record.call, &applied);
+                return self.on_applied(at, operation, record.question, &applied);
             }
             Reply::ReadReady => {
                 let Question::Get { key } = record.question else {
@@ -168,11 +168,12 @@ impl Cluster {
     /// A command was executed, or refused by all members alike.
     fn on_applied(
         &mut self,
+        at: usize,
         operation: u64,
         question: Question,
-        call: u64,
         applied: &Applied,
     ) -> Verdict {
+        let call = self.clients.record(operation).call;
         let response = match &applied.result {
             Ok(response) => response,
             Err(rejection) => return self.on_rejected(operation, question, *rejection),
@@ -195,6 +196,8 @@ impl Cluster {
             }
         }
         if let Question::Grant { id, .. } = question {
+            let leader = self.members[at].process().published.leader;
+            self.leases.is_of_another(id, leader);
             self.leases.confirmed(id, call)?;
         }
         self.end(operation, Ending::Done { succeeded })
@@ -238,7 +241,10 @@ impl Cluster {
             return violation("leases", format!("{life:?} has more left than was granted"));
         }
         if told == Told::Renewed {
-            let leads = self.members[at].process().published.role == RoleKind::Leader;
+            let published = &self.members[at].process().published;
+            let (leads, leader) = (published.role == RoleKind::Leader, published.leader);
+            let is_of_another = self.leases.is_of_another(life.id, leader);
+            self.probes.hit_if(Probe::LeaseOutlivedLeader, is_of_another);
             let probe =
                 if leads { Probe::LeaseRenewedAtLeader } else { Probe::LeaseRenewedAtFollower };
             self.probes.hit(probe);

@@ -1,10 +1,10 @@
 //! How members come to life, stand still and die.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use disk::{Chances, Disk, SimDisk, Survivors};
-use raft::RoleKind;
+use raft::{Index, RoleKind};
 use replica::Replica;
 
 use super::Cluster;
@@ -49,6 +49,7 @@ impl Cluster {
         let options = self.options.member.options(member.id, seed, tick);
         let (disk, genesis) = (member.disk.clone(), member.genesis.clone());
         let dir = Path::new(DIR);
+        let newest = newest_checkpoint(&disk);
         let exists = Replica::exists(&disk, dir);
         let is_new = matches!(exists, Ok(false));
         let replica = exists.and_then(|exists| {
@@ -68,7 +69,11 @@ impl Cluster {
             return Ok(());
         }
         match replica {
-            Ok(replica) => self.begin_life(at, replica),
+            Ok(replica) => {
+                let is_unnamed = newest.is_some_and(|newest| replica.status().checkpoint < newest);
+                self.probes.hit_if(Probe::RestartBetweenCheckpointAndMark, is_unnamed);
+                self.begin_life(at, replica)
+            }
             Err(fault) => self.on_stillbirth(at, &fault),
         }
     }
@@ -210,4 +215,13 @@ impl Cluster {
         let chances = self.usual_chances();
         self.members[at].disk.set_chances(chances);
     }
+}
+
+/// The newest checkpoint whose file bears its name, whether the log names it or not.
+fn newest_checkpoint(disk: &SimDisk) -> Option<Index> {
+    let index_of = |path: &PathBuf| {
+        let digits = path.file_name()?.to_str()?.strip_prefix("checkpoint-")?;
+        u64::from_str_radix(digits, 16).ok().map(Index)
+    };
+    disk.paths().iter().filter_map(index_of).max()
 }

@@ -99,6 +99,7 @@ impl Cluster {
             }
             return Ok(());
         }
+        self.probes.hit_if(Probe::LateMessage, self.wire.is_replaced(link, connection));
         self.event(|_| What::Received { id: number });
         self.give(at, Event::Peer { from: MemberId(from), message })
     }

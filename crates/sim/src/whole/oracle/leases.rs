@@ -6,6 +6,8 @@
 
 use std::collections::BTreeMap;
 
+use raft::MemberId;
+
 use crate::checker::{Verdict, violation};
 
 /// What is known of one lease.
@@ -19,6 +21,8 @@ struct Lease {
     may_be_revoked: bool,
     /// When it was first known to be gone.
     gone: Option<u64>,
+    /// Who led when it was granted, as far as its client's member knew.
+    granted_by: Option<MemberId>,
 }
 
 /// All leases that anybody asked for.
@@ -36,7 +40,8 @@ impl Leases {
 
     /// A client asks for a lease.
     pub(crate) fn asked(&mut self, id: i64, ttl: u64) {
-        let lease = Lease { ttl, confirmed: None, may_be_revoked: false, gone: None };
+        let (confirmed, gone, granted_by) = (None, None, None);
+        let lease = Lease { ttl, confirmed, may_be_revoked: false, gone, granted_by };
         let before = self.leases.insert(id, lease);
         assert!(before.is_none(), "lease {id} is asked for twice");
     }
@@ -46,6 +51,13 @@ impl Leases {
         if let Some(lease) = self.leases.get_mut(&id) {
             lease.may_be_revoked = true;
         }
+    }
+
+    /// A member that follows this leader has told that the lease was granted or renewed. Returns
+    /// whether somebody else had granted it.
+    pub(crate) fn is_of_another(&mut self, id: i64, leader: Option<MemberId>) -> bool {
+        let (Some(lease), Some(leader)) = (self.leases.get_mut(&id), leader) else { return false };
+        *lease.granted_by.get_or_insert(leader) != leader
     }
 
     /// A client that asked at `call` was told that the lease was granted or renewed.
