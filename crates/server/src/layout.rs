@@ -1,7 +1,7 @@
 //! Where the files of a member are.
 //!
 //! ```text
-//! --data-dir/member/        checkpoints
+//! --data-dir/member/        checkpoints, and `lives`: who this member is to its peers
 //! --data-dir/member/wal/    the log; with --wal-dir, a symbolic link to it
 //! ```
 

@@ -16,6 +16,8 @@
 //! - No message is delivered twice: each is given to one connection, once.
 //! - Nothing is taken from a caller that is not of this cluster, calls for another member, was
 //!   removed, or speaks for somebody else.
+//! - Nothing is taken from a peer that has lost its data and comes back under its old ID: the module
+//!   `lives` says how it is known.
 //! - An image does not hold up messages.
 //!
 //! # Decisions
@@ -32,18 +34,20 @@ mod hello;
 mod image;
 mod link;
 mod listen;
+mod lives;
 mod net;
 mod outbox;
 mod wire;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
 use raft::{Body, MemberId, Message};
 use replica::{Event, ForwardRefusal, Images, Outgoing, PeerMessage, Published};
+use store::MemberAttributes;
 use tokio::sync::watch;
 use tracing::{error, warn};
 
@@ -55,7 +59,8 @@ pub(crate) use accept::Host;
 pub(crate) use hello::{Hello, Purpose, Roster, Verdict};
 pub(crate) use link::Link;
 pub(crate) use listen::{accept, bind};
-pub(crate) use net::{ClientTls, call};
+pub(crate) use lives::Lives;
+pub(crate) use net::{CallError, ClientTls, call};
 use outbox::Posted;
 
 /// What connections need to know of the member that they belong to.
@@ -64,6 +69,7 @@ pub(crate) struct Local {
     shared: Arc<Shared>,
     tls: Option<ClientTls>,
     images: Images,
+    lives: Lives,
     /// How many connections for messages each peer has made.
     inbound: Mutex<HashMap<u64, usize>>,
     /// Where callers are to be found who are not known from elsewhere.
@@ -73,14 +79,24 @@ pub(crate) struct Local {
     metrics: Arc<Metrics>,
     /// Who was removed, for those who listen to them.
     removed_peers: watch::Sender<Arc<BTreeSet<u64>>>,
-    /// Whether a peer says that this member was removed.
-    removed: AtomicBool,
+    /// Why this member must stop, as a peer says.
+    dismissed: OnceLock<Dismissal>,
+}
+
+/// Why a peer will never listen to this member.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Dismissal {
+    /// It was removed from the cluster.
+    Removed,
+    /// It has lived before, with data that it does not have.
+    LivedBefore,
 }
 
 impl Local {
     pub(crate) fn new(
         shared: Arc<Shared>,
         images: Images,
+        lives: Lives,
         tls: Option<ClientTls>,
         metrics: Arc<Metrics>,
     ) -> Arc<Local> {
@@ -89,12 +105,13 @@ impl Local {
             shared,
             tls,
             images,
+            lives,
             inbound: Mutex::default(),
             introduced: Mutex::default(),
             has_introduced: AtomicBool::new(false),
             metrics,
             removed_peers: watch::Sender::default(),
-            removed: AtomicBool::new(false),
+            dismissed: OnceLock::new(),
         })
     }
 
@@ -102,6 +119,7 @@ impl Local {
     fn hello(&self, purpose: Purpose, to: u64) -> Hello {
         let Identity { cluster_id, member_id, .. } = self.identity;
         let mut hello = Hello::to_member(purpose, cluster_id, member_id, to);
+        hello.life = self.lives.own();
         if let Some(me) = self.shared.published().members.get(&member_id) {
             hello.urls.clone_from(&me.peer_urls);
         }
@@ -145,17 +163,26 @@ impl Local {
         seen.expect("the sender is here");
     }
 
-    /// A peer says that this member was removed. Only what is committed makes a peer say so.
-    fn on_removed(&self, by: MemberId) {
-        if !self.removed.swap(true, Ordering::Relaxed) {
-            error!(peer = format!("{:x}", by.0), "this member was removed from the cluster");
+    /// Tells whether a member has lived, as far as this one knows.
+    fn knows_life_of(&self, member: u64) -> bool {
+        let published = self.shared.published();
+        let has_served = |known: &MemberAttributes| !known.client_urls.is_empty();
+        self.lives.met(member).is_some()
+            || published.removed.contains(&member)
+            || published.members.get(&member).is_some_and(has_served)
+    }
+
+    /// A peer says that this member must stop. Only what is committed, or durable, makes it say so.
+    fn dismiss(&self, by: MemberId, why: Dismissal) {
+        if self.dismissed.set(why).is_ok() {
+            error!(peer = format!("{:x}", by.0), ?why, "a peer will not listen to this member");
             self.shared.inbox.wake();
         }
     }
 
-    /// Tells whether a peer says that this member was removed.
-    pub(crate) fn is_removed(&self) -> bool {
-        self.removed.load(Ordering::Relaxed)
+    /// Why this member must stop, as a peer says; `None` if none says so.
+    pub(crate) fn dismissed(&self) -> Option<Dismissal> {
+        self.dismissed.get().copied()
     }
 }
 

@@ -33,7 +33,7 @@ use crate::member::{
     Admitted, Birth, Driver, Exit, Fitness, Handle, Identity, Shared, admission, birth, chores,
 };
 use crate::metrics::Metrics;
-use crate::peer::{self, Host, Local};
+use crate::peer::{self, Host, Lives, Local};
 use crate::service;
 use crate::spans::Spans;
 use crate::tls::TlsFactory;
@@ -75,12 +75,12 @@ pub async fn run(config: Config) -> Result<ExitCode> {
     // the first of its container does not end by a signal that nobody handles.
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let replica = tokio::select! {
-        replica = open(&config, &tls, &pages, &metrics) => replica?,
+    let (replica, lives) = tokio::select! {
+        opened = open(&config, &tls, &pages, &metrics, &host) => opened?,
         _ = terminate.recv() => return Ok(ExitCode::SUCCESS),
         _ = interrupt.recv() => return Ok(ExitCode::SUCCESS),
     };
-    let (handle, local, mut driver) = start(&config, replica, &tls, metrics.clone());
+    let (handle, local, mut driver) = start(&config, replica, lives, &tls, metrics.clone());
     metrics.show(handle.clone());
     fitness.set(handle.clone());
     host.set(local);
@@ -104,7 +104,7 @@ pub async fn run(config: Config) -> Result<ExitCode> {
     }
     Ok(match exit {
         Exit::Stopped | Exit::Removed => ExitCode::SUCCESS,
-        Exit::Fault(_) => ExitCode::FAILURE,
+        Exit::LivedBefore | Exit::Fault(_) => ExitCode::FAILURE,
     })
 }
 
@@ -114,7 +114,8 @@ async fn open(
     tls: &TlsFactory,
     pages: &Arc<Pages>,
     metrics: &Metrics,
-) -> Result<Replica> {
+    host: &Host,
+) -> Result<(Replica, Lives)> {
     let disk: Arc<dyn Disk> = Arc::new(match config.storage.durability {
         Durability::Synced => RealDisk::new(),
         Durability::Unsafe => {
@@ -137,17 +138,20 @@ async fn open(
             cluster = format!("{:x}", identity.cluster_id),
             "restarts with the data of an earlier life"
         );
-        return Ok(Replica::open(disk, options)?);
+        let lives = Lives::resume(disk.clone(), &dir)?;
+        return Ok((Replica::open(disk, options)?, lives));
     }
+    host.set_newborn();
     let Birth { member_id, genesis, order } = be_born(config, tls, pages, metrics).await?;
     info!(member = format!("{member_id:x}"), ?genesis, "begins its life");
+    let lives = Lives::begin(disk.clone(), &dir)?;
     let replica = Replica::create(disk, options(config, &dir, member_id), genesis)?;
     if let Some(order) = order {
         let cluster_id = replica.status().cluster_id;
         // Whoever has gone does not want it any more.
         drop(order.send(Ok(FormResponse { cluster_id, member_id })));
     }
-    Ok(replica)
+    Ok((replica, lives))
 }
 
 /// Finds out who this member is. While it awaits admission, it can be asked and told at its client
@@ -214,6 +218,7 @@ fn segment_bytes(command_bytes_max: usize) -> u64 {
 fn start(
     config: &Config,
     replica: Replica,
+    lives: Lives,
     tls: &TlsFactory,
     metrics: Arc<Metrics>,
 ) -> (Handle, Arc<Local>, JoinHandle<Exit>) {
@@ -227,7 +232,8 @@ fn start(
     };
     let shared = Arc::new(Shared::new(identity, replica.published(), status));
     let handle = Handle::new(shared.clone());
-    let local = Local::new(shared.clone(), replica.images(), tls.peer_client(), metrics.clone());
+    let local =
+        Local::new(shared.clone(), replica.images(), lives, tls.peer_client(), metrics.clone());
     let driver = Driver::new(replica, shared, local.clone(), metrics, config.timing);
     (handle, local, tokio::spawn(driver.run()))
 }

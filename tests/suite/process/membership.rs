@@ -256,6 +256,43 @@ fn wiped_member_never_returns_under_its_old_identity() {
 }
 
 #[test]
+fn wiped_member_waits_for_peers_that_run_and_do_not_answer() {
+    run(async {
+        let mut cluster = Cluster::start(options(3))?;
+        cluster.wipe(1)?;
+        [0, 2].into_iter().try_for_each(|at| cluster.process_mut(at)?.pause())?;
+        cluster.launch(1)?;
+        let asked = "waits for a peer to say whether this member has run before";
+        cluster.process_mut(1)?.wait_for(asked, CHANGE_MAX)?;
+        cluster.process_mut(0)?.resume()?;
+        let said = cluster.await_end(1)?;
+        ensure!(said.contains("has already been bootstrapped"), "it said:\n{said}");
+        ensure!(!said.contains("begins its life"), "nobody had told it that it may:\n{said}");
+        Ok(())
+    });
+}
+
+#[test]
+fn wiped_member_that_nobody_could_warn_is_refused_by_those_whom_it_met() {
+    run(async {
+        let mut scene = Changing::start(Cluster::prepare(options(3))?, 3).await?;
+        (0..3).for_each(|at| scene.cluster.kill(at));
+        scene.cluster.wipe(1)?;
+        scene.cluster.launch(1)?;
+        scene.cluster.process_mut(1)?.wait_for("begins its life", CHANGE_MAX)?;
+
+        [0, 2].into_iter().try_for_each(|at| scene.cluster.launch(at))?;
+        let said = scene.cluster.await_end(1).context("those who have met it run again")?;
+        ensure!(said.contains("has already been bootstrapped"), "it said:\n{said}");
+        ensure!(!said.contains(READY), "it was wiped, and serves:\n{said}");
+        [0, 2].into_iter().try_for_each(|at| scene.cluster.await_ready(at))?;
+        scene.work.progress(WRITES).await.context("without the one that was wiped")?;
+        scene.remove(1).await?;
+        scene.finish().await
+    });
+}
+
+#[test]
 fn newcomer_gets_on_with_a_leader_that_came_after_the_image() {
     run(async {
         // No image is made after the first, in which the founder is alone.

@@ -10,6 +10,7 @@ use disk::RealDisk;
 
 use super::only_word;
 use super::options::Options;
+use crate::peer;
 
 const USAGE: &str = "verify DIR\n    Check every checksum in a member's data directory. The member \
                      must not run.";
@@ -29,7 +30,11 @@ pub(super) fn run(
     let report = replica::verify(&RealDisk::new(), dir)
         .with_context(|| format!("{} cannot be checked", dir.display()))?;
     write!(out, "{report}")?;
-    if report.is_sound() {
+    let lives = peer::Lives::verify(&RealDisk::new(), dir);
+    if let Err(error) = &lives {
+        writeln!(out, "{error}")?;
+    }
+    if report.is_sound() && lives.is_ok() {
         writeln!(out, "everything in {} is sound", dir.display())?;
         Ok(ExitCode::SUCCESS)
     } else {

@@ -1,17 +1,19 @@
 //! How a member without data comes to know who it is.
 //!
 //! ```text
-//!   new       compute all IDs ─► does a peer say that I have run before? ─ no ─► found the cluster
+//!   new       compute all IDs ─► has a peer that runs met me before? ─ none ───► found the cluster
 //!   existing  ask peers for the members ─► find myself ─► claim the ID ────────► wait for an image
 //!   join      the same, but ask for ever, until I am admitted, or told to found
 //! ```
 //!
 //! An ID is held once. A member whose data was lost may have voted or acknowledged under
-//! its old ID; it never starts under it again, as far as anybody who can be asked knows. To join,
-//! the cluster must have written down that the ID is held before the first byte is stored here; if
-//! that succeeds and the answer is lost, the ID is wasted, and the member is removed and added
-//! again.
+//! its old ID; it never starts under it again. To join, the cluster must have written down that the
+//! ID is held before the first byte is stored here; if that succeeds and the answer is lost, the ID
+//! is wasted, and the member is removed and added again. To found, every peer that runs must have
+//! said that it has not met this member, however long that takes; a peer that does not run is not
+//! waited for, and refuses a second life when it runs (module `peer::lives`).
 
+use std::io;
 use std::time::Duration;
 
 use anyhow::{Result, anyhow, bail};
@@ -20,7 +22,7 @@ use raft::{MemberId, Membership};
 use replica::Genesis;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 use tonic::Status;
 use tracing::{info, warn};
 
@@ -30,13 +32,21 @@ use crate::bootstrap::{
 };
 use crate::config::{ClusterStart, Config, Url, joined};
 use crate::dice::jitter;
-use crate::peer::{ClientTls, Hello, Purpose, Roster, Verdict, call};
+use crate::peer::{CallError, ClientTls, Hello, Purpose, Roster, Verdict, call};
 
 /// Between two rounds of asking peers.
 const ROUND_PAUSE: Duration = Duration::from_millis(300);
 
-/// How long a member that founds a cluster waits for others to say that it has run before.
-const FOUNDING_PATIENCE: Duration = Duration::from_secs(1);
+/// Before a member that founds a cluster asks a peer for the second time; the pause doubles, up to
+/// that between rounds.
+const FOUNDING_PAUSE: Duration = Duration::from_millis(20);
+
+/// How often a member that founds a cluster tries to reach a peer that seems to be cut off.
+const FOUNDING_ATTEMPTS_MAX: u32 = 3;
+
+/// What is to be done with a member whose data was lost.
+pub(super) const REPLACE: &str = "start it with its data, or remove it from the cluster, add it \
+                                  again, and start it with --initial-cluster-state=existing";
 
 /// How many rounds a member that was added may ask in vain before it gives up.
 const ROUNDS_MAX: u32 = 60;
@@ -77,27 +87,19 @@ pub(crate) async fn birth(
 async fn found(config: &Config, tls: Option<&ClientTls>) -> Result<Birth> {
     let founding = founding(config, &mut resolve)?;
     let others = config.cluster.initial.peer_urls_of_others(&config.name);
+    let (cluster_id, member_id) = (founding.cluster_id, founding.member_id);
+    let hello = Hello::to_member(Purpose::Founding, cluster_id, member_id, 0);
     let mut asked = JoinSet::new();
     for url in others.cloned() {
-        let tls = tls.cloned();
-        asked.spawn(async move {
-            let roster = timeout(FOUNDING_PATIENCE, ask(&url, tls.as_ref())).await.ok()??;
-            Some((url, roster))
-        });
+        let (tls, hello) = (tls.cloned(), hello.clone());
+        asked.spawn(async move { (has_met(&url, tls.as_ref(), &hello).await, url) });
     }
-    // A peer that does not answer is one that does not run yet: it must not hold up this one.
     while let Some(answered) = asked.join_next().await {
-        let Some((url, roster)) = answered? else { continue };
-        let mut members = roster.members.iter();
-        let held = members.find(|member| member.id == founding.member_id);
-        if roster.cluster_id == founding.cluster_id
-            && held.is_some_and(|member| !member.attributes.client_urls.is_empty())
-        {
+        let (has_met, url) = answered?;
+        if has_met {
             bail!(
-                "member {:x} has already been bootstrapped, says {url}, and its data is not in {}: \
-                 start it with its data, or remove it from the cluster, add it again, and start it \
-                 with --initial-cluster-state=existing",
-                founding.member_id,
+                "member {member_id:x} has already been bootstrapped, says {url}, and its data is \
+                 not in {}: {REPLACE}",
                 config.data_dir.display()
             );
         }
@@ -109,6 +111,39 @@ async fn found(config: &Config, tls: Option<&ClientTls>) -> Result<Birth> {
         members: founding.members,
     };
     Ok(Birth { member_id: founding.member_id, genesis, order: None })
+}
+
+/// Asks a peer whether it has met the member that founds, until it says so, or evidently does not
+/// run: nobody but it may know what this member has promised.
+async fn has_met(url: &Url, tls: Option<&ClientTls>, hello: &Hello) -> bool {
+    let (mut failures, mut pause) = (0, FOUNDING_PAUSE);
+    for attempt in 1_u32.. {
+        match call(url, tls, hello).await {
+            Ok((_, Verdict::NotYours | Verdict::Removed)) => return true,
+            Ok((_, Verdict::NotReady)) | Err(CallError::Timeout { .. }) => {}
+            Ok((_, _)) | Err(CallError::Foreign { .. }) => return false,
+            Err(CallError::Unreachable { source, .. }) if is_nobody(&source) => return false,
+            Err(error) => {
+                failures += 1;
+                if failures == FOUNDING_ATTEMPTS_MAX {
+                    warn!(%error, "a peer cannot be asked whether this member has run before");
+                    return false;
+                }
+            }
+        }
+        if attempt.is_power_of_two() {
+            let peer = url.as_str();
+            info!(peer, attempt, "waits for a peer to say whether this member has run before");
+        }
+        sleep(jitter(pause)).await;
+        pause = (pause * 2).min(ROUND_PAUSE);
+    }
+    false
+}
+
+/// Tells whether a call failed because nobody listens there.
+fn is_nobody(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound)
 }
 
 /// Founds a cluster as an order says.
@@ -268,9 +303,13 @@ async fn claim(
         Ok((_, Verdict::OtherCluster { cluster_id })) => {
             bail!("{url} has become a member of another cluster, {cluster_id:x}")
         }
-        Ok((_, Verdict::OtherMember { .. } | Verdict::Members(_) | Verdict::NotReady)) => {
-            Claimed::Later
-        }
+        Ok((
+            _,
+            Verdict::OtherMember { .. }
+            | Verdict::Members(_)
+            | Verdict::NotReady
+            | Verdict::Stranger,
+        )) => Claimed::Later,
         Err(error) => {
             warn!(%error, "a claim was not answered");
             Claimed::Later

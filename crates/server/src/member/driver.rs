@@ -21,11 +21,12 @@ use replica::{Event, Fault, Finished, Job, Output, Published, Replica};
 use tokio::time::{MissedTickBehavior, interval_at};
 use tracing::{error, info, warn};
 
+use super::birth::REPLACE;
 use super::handle::Shared;
 use crate::config::Timing;
 use crate::dice::random;
 use crate::metrics::Metrics;
-use crate::peer::{Local, Peers};
+use crate::peer::{Dismissal, Local, Peers};
 
 /// A gap between two ticks that is this many ticks long is a pause of the process.
 const PAUSE_TICKS: u32 = 4;
@@ -38,6 +39,8 @@ const REMEMBERED_FOR: Duration = Duration::from_secs(60);
 pub(crate) enum Exit {
     /// This member was removed from the cluster.
     Removed,
+    /// This member has lived before, and its data was lost.
+    LivedBefore,
     /// The disk or what is on it failed: nothing more may be promised.
     Fault(Fault),
     /// It was asked to.
@@ -103,12 +106,16 @@ impl Driver {
                 "this member stops: the member has been permanently removed from the cluster; \
                  data-dir used by this member must be removed"
             ),
+            Exit::LivedBefore => error!(
+                "this member stops: it has already been bootstrapped, and this is not the data \
+                 that it had then: {REPLACE}"
+            ),
             Exit::Stopped => info!("this member stops"),
         }
         self.shared.inbox.stop();
         match exit {
             Exit::Fault(_) => exit,
-            Exit::Removed | Exit::Stopped => match self.replica.close() {
+            Exit::Removed | Exit::LivedBefore | Exit::Stopped => match self.replica.close() {
                 Ok(()) => exit,
                 Err(fault) => {
                     error!(%fault, "the log could not be closed");
@@ -146,8 +153,13 @@ impl Driver {
             for look in looks {
                 look(&self.replica);
             }
-            if self.removed || self.local.is_removed() {
+            if self.removed {
                 return Exit::Removed;
+            }
+            match self.local.dismissed() {
+                Some(Dismissal::Removed) => return Exit::Removed,
+                Some(Dismissal::LivedBefore) => return Exit::LivedBefore,
+                None => {}
             }
             if self.shared.inbox.is_stopping() {
                 return Exit::Stopped;

@@ -1,5 +1,6 @@
 //! Connections that peers make to this member.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -7,6 +8,7 @@ use raft::{Body, MemberId};
 use replica::{Event, PeerMessage};
 use store::Command;
 use tokio::io::AsyncWriteExt;
+use tokio::task::spawn_blocking;
 use tokio::time::{sleep, timeout};
 use tracing::{debug, info, warn};
 
@@ -26,9 +28,15 @@ const LEADER_GONE_AFTER: Duration = Duration::from_millis(25);
 #[derive(Debug, Default)]
 pub(crate) struct Host {
     local: OnceLock<Arc<Local>>,
+    is_newborn: AtomicBool,
 }
 
 impl Host {
+    /// The member has no data, and finds out who it is: it has met nobody.
+    pub(crate) fn set_newborn(&self) {
+        self.is_newborn.store(true, Ordering::Relaxed);
+    }
+
     /// The member is born: it answers from now on.
     pub(crate) fn set(&self, local: Arc<Local>) {
         assert!(self.local.set(local).is_ok(), "one process is one member");
@@ -36,21 +44,20 @@ impl Host {
 
     /// Serves one connection from a peer, until it ends.
     pub(crate) async fn serve(&self, mut stream: Stream) {
-        let local = self.local.get();
-        let hello = match timeout(HELLO_TIMEOUT, open(local, &mut stream)).await {
+        let hello = match timeout(HELLO_TIMEOUT, open(self, &mut stream)).await {
             Ok(Ok(Some(hello))) => hello,
             Ok(Ok(None)) => return,
             Ok(Err(error)) => return debug!(%error, "a connection of a peer was dropped"),
             Err(_) => return debug!("a connection of a peer said nothing, and was dropped"),
         };
-        let local = local.expect("only a member bids welcome");
+        let local = self.local.get().expect("only a member bids welcome");
         let ended = match hello.purpose {
             Purpose::Messages => {
                 local.introduce(&hello);
                 messages(local, stream, hello.from).await
             }
             Purpose::Image => super::image::receive(local, stream, hello.from).await,
-            Purpose::Members | Purpose::Claim => Ok(()),
+            Purpose::Members | Purpose::Claim | Purpose::Founding => Ok(()),
         };
         if let Err(error) = ended {
             let (peer, error) = (format!("{:x}", hello.from), format!("{error:#}"));
@@ -60,13 +67,13 @@ impl Host {
 }
 
 /// Hears who calls and answers. Returns what the caller said if it is to go on.
-async fn open(
-    local: Option<&Arc<Local>>,
-    stream: &mut Stream,
-) -> Result<Option<Hello>, HelloError> {
+async fn open(host: &Host, stream: &mut Stream) -> Result<Option<Hello>, HelloError> {
     let hello = hello::hello(read_hello(stream).await?)?;
-    let verdict = match local {
+    let verdict = match host.local.get() {
         Some(local) => judge(local, &hello).await,
+        None if hello.purpose == Purpose::Founding && host.is_newborn.load(Ordering::Relaxed) => {
+            Verdict::Stranger
+        }
         None => Verdict::NotReady,
     };
     let mut answer = Vec::new();
@@ -75,7 +82,7 @@ async fn open(
     stream.flush().await?;
     match verdict {
         Verdict::Welcome => return Ok(Some(hello)),
-        Verdict::Members(_) | Verdict::NotReady => {}
+        Verdict::Members(_) | Verdict::NotReady | Verdict::Stranger => {}
         Verdict::OtherCluster { .. }
         | Verdict::OtherMember { .. }
         | Verdict::Removed
@@ -88,15 +95,18 @@ async fn open(
     Ok(None)
 }
 
-async fn judge(local: &Local, hello: &Hello) -> Verdict {
+async fn judge(local: &Arc<Local>, hello: &Hello) -> Verdict {
     let (cluster_id, member_id) = (local.identity.cluster_id, local.identity.member_id);
     match hello.purpose {
         Purpose::Members => return roster(local).await,
         Purpose::Claim if hello.cluster_id == cluster_id => return claim(local, hello).await,
-        Purpose::Claim | Purpose::Messages | Purpose::Image => {}
+        Purpose::Claim | Purpose::Founding | Purpose::Messages | Purpose::Image => {}
     }
     if hello.cluster_id != cluster_id {
         return Verdict::OtherCluster { cluster_id };
+    }
+    if hello.purpose == Purpose::Founding {
+        return if local.knows_life_of(hello.from) { Verdict::NotYours } else { Verdict::Stranger };
     }
     if hello.to != member_id {
         return Verdict::OtherMember { member_id };
@@ -104,7 +114,26 @@ async fn judge(local: &Local, hello: &Hello) -> Verdict {
     if local.shared.published().removed.contains(&hello.from) {
         return Verdict::Removed;
     }
-    Verdict::Welcome
+    meet(local, hello.from, hello.life).await
+}
+
+/// Lets a peer speak if it lives the life in which this member met it first.
+async fn meet(local: &Arc<Local>, peer: u64, life: u64) -> Verdict {
+    if let Some(known) = local.lives.met(peer) {
+        return if known == life { Verdict::Welcome } else { Verdict::NotYours };
+    }
+    let here = local.clone();
+    let met = spawn_blocking(move || here.lives.meet(peer, life)).await;
+    match met {
+        Ok(Ok(true)) => Verdict::Welcome,
+        Ok(Ok(false)) => Verdict::NotYours,
+        Ok(Err(error)) => {
+            let peer = format!("{peer:x}");
+            warn!(peer, %error, "a peer must wait: that it was met cannot be written down");
+            Verdict::NotReady
+        }
+        Err(_) => Verdict::NotReady,
+    }
 }
 
 /// The members as of now, if a leader can be asked; a newcomer that hears of an old list would look

@@ -1,7 +1,7 @@
 //! How a connection between members begins: who calls whom, and what for.
 //!
 //! ```text
-//! caller   frame   "HOLDPEER", version 4, purpose 1, cluster 8, from 8, to 8, name, URLs
+//! caller   frame   "HOLDPEER", version 4, purpose 1, cluster 8, from 8, to 8, life 8, name, URLs
 //! called   frame   verdict 1, and what belongs to it
 //! ```
 //!
@@ -30,6 +30,9 @@ pub(crate) enum Purpose {
     /// down that the ID is held, and under which name and client URLs, before it says yes: an ID
     /// whose data was lost is never held again. `to` is zero: anybody can answer.
     Claim,
+    /// The caller is about to found the cluster, as the member `from`, and asks whether the called
+    /// one has met that member before. `to` is zero.
+    Founding,
 }
 
 /// The caller's first words.
@@ -39,6 +42,8 @@ pub(crate) struct Hello {
     pub(crate) cluster_id: u64,
     pub(crate) from: u64,
     pub(crate) to: u64,
+    /// The life of the caller, see the module `lives`; zero before it begins.
+    pub(crate) life: u64,
     /// In a claim, the caller's name; else empty.
     pub(crate) name: String,
     /// In a claim, where clients reach the caller. Else where members do: one that has no image yet
@@ -49,7 +54,7 @@ pub(crate) struct Hello {
 impl Hello {
     /// The first words to a member that is known.
     pub(crate) fn to_member(purpose: Purpose, cluster_id: u64, from: u64, to: u64) -> Hello {
-        Hello { purpose, cluster_id, from, to, name: String::new(), urls: Vec::new() }
+        Hello { purpose, cluster_id, from, to, life: 0, name: String::new(), urls: Vec::new() }
     }
 
     /// Asks whoever answers for the cluster's members.
@@ -79,8 +84,11 @@ pub(crate) enum Verdict {
     Members(Roster),
     /// This member does not know the cluster itself yet, or cannot find out in time.
     NotReady,
-    /// The ID that is claimed is held already, or was never given.
+    /// The ID is another's: the one that is claimed is held already or was never given, or who
+    /// calls or founds has lived before, with data that it does not have.
     NotYours,
+    /// This member has never met the one that founds.
+    Stranger,
 }
 
 /// Who is in a cluster, as one of its members knows it.
@@ -109,11 +117,13 @@ pub(crate) fn put_hello(out: &mut Vec<u8>, hello: &Hello) {
             Purpose::Image => 2,
             Purpose::Members => 3,
             Purpose::Claim => 4,
+            Purpose::Founding => 5,
         },
     );
     put_u64(out, hello.cluster_id);
     put_u64(out, hello.from);
     put_u64(out, hello.to);
+    put_u64(out, hello.life);
     put_bytes(out, hello.name.as_bytes());
     put_texts(out, &hello.urls);
 }
@@ -134,6 +144,7 @@ pub(crate) fn hello(body: Bytes) -> Result<Hello, WireError> {
         2 => Purpose::Image,
         3 => Purpose::Members,
         4 => Purpose::Claim,
+        5 => Purpose::Founding,
         found => {
             return Err(WireError::Unknown {
                 what: "the purpose of a connection",
@@ -146,6 +157,7 @@ pub(crate) fn hello(body: Bytes) -> Result<Hello, WireError> {
         cluster_id: from.u64()?,
         from: from.u64()?,
         to: from.u64()?,
+        life: from.u64()?,
         name: from.text()?,
         urls: from.list(Reader::text)?,
     };
@@ -172,6 +184,7 @@ pub(crate) fn put_verdict(out: &mut Vec<u8>, verdict: &Verdict) {
         }
         Verdict::NotReady => put_u8(out, 6),
         Verdict::NotYours => put_u8(out, 7),
+        Verdict::Stranger => put_u8(out, 8),
     }
 }
 
@@ -185,6 +198,7 @@ pub(crate) fn verdict(body: Bytes) -> Result<Verdict, WireError> {
         5 => Verdict::Members(Roster { cluster_id: from.u64()?, members: from.list(member)? }),
         6 => Verdict::NotReady,
         7 => Verdict::NotYours,
+        8 => Verdict::Stranger,
         found => {
             return Err(WireError::Unknown { what: "a verdict", found: u64::from(found) });
         }
@@ -230,8 +244,11 @@ mod tests {
 
     #[test]
     fn first_words_are_understood() {
-        for purpose in [Purpose::Messages, Purpose::Image, Purpose::Members, Purpose::Claim] {
+        for purpose in
+            [Purpose::Messages, Purpose::Image, Purpose::Members, Purpose::Claim, Purpose::Founding]
+        {
             let mut said = Hello::to_member(purpose, 7, 1, 2);
+            said.life = 3;
             said.name = "one".into();
             said.urls = vec!["http://a:2379".into()];
             assert_eq!(hello(bytes(|out| put_hello(out, &said))), Ok(said));
@@ -254,6 +271,7 @@ mod tests {
             Verdict::Members(Roster { cluster_id: 3, members: vec![member] }),
             Verdict::NotReady,
             Verdict::NotYours,
+            Verdict::Stranger,
         ] {
             assert_eq!(verdict(bytes(|out| put_verdict(out, &said))), Ok(said));
         }

@@ -11,11 +11,11 @@ use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 use tracing::{info, warn};
 
-use super::Local;
 use super::hello::{Purpose, Verdict};
 use super::net::{Frames, Stream, call};
 use super::outbox::{Outbox, Posted};
 use super::wire::{put_ping, read_pong};
+use super::{Dismissal, Local};
 use crate::config::Url;
 use crate::dice::jitter;
 use crate::metrics::PeerMetrics;
@@ -151,7 +151,11 @@ impl Link {
                 None
             }
             Ok((_, Verdict::Removed)) => {
-                local.on_removed(self.id);
+                local.dismiss(self.id, Dismissal::Removed);
+                Some(PAUSE_AFTER_REFUSAL)
+            }
+            Ok((_, Verdict::NotYours)) => {
+                local.dismiss(self.id, Dismissal::LivedBefore);
                 Some(PAUSE_AFTER_REFUSAL)
             }
             Ok((_, Verdict::NotReady)) => None,

@@ -19,6 +19,9 @@ use crate::config::Url;
 /// How long the beginning of a connection may take.
 pub(crate) const HELLO_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// How long the other end may take to accept a connection, which its kernel does if it listens.
+const CONNECT_TIMEOUT: Duration = Duration::from_millis(1500);
+
 /// Nobody who begins a connection says more than this.
 const HELLO_BYTES_MAX: usize = 1 << 20;
 
@@ -44,6 +47,9 @@ pub(crate) type ClientTls =
 /// Why a peer could not be called.
 #[derive(Debug, Error)]
 pub(crate) enum CallError {
+    /// Nobody accepts connections there, or the network does not reach it.
+    #[error("{url} cannot be reached: {source}")]
+    Unreachable { url: String, source: io::Error },
     /// The connection failed.
     #[error("the connection to {url} failed: {source}")]
     Connection { url: String, source: io::Error },
@@ -90,11 +96,14 @@ async fn call_at_leisure(
 
 async fn connect(url: &Url, tls: Option<&ClientTls>) -> Result<Stream, CallError> {
     let failed = |source| CallError::Connection { url: url.as_str().to_owned(), source };
+    let unreachable = |source| CallError::Unreachable { url: url.as_str().to_owned(), source };
     let stream: Stream = if url.scheme().is_unix() {
-        Box::new(UnixStream::connect(url.host()).await.map_err(failed)?)
+        Box::new(UnixStream::connect(url.host()).await.map_err(unreachable)?)
     } else {
         // Names are resolved at each call: pods change their addresses.
-        let stream = TcpStream::connect((url.host(), url.port())).await.map_err(failed)?;
+        let connecting = TcpStream::connect((url.host(), url.port()));
+        let connected = timeout(CONNECT_TIMEOUT, connecting).await;
+        let stream = connected.unwrap_or_else(|late| Err(late.into())).map_err(unreachable)?;
         stream.set_nodelay(true).map_err(failed)?;
         Box::new(stream)
     };

@@ -13,7 +13,7 @@ use store::MemberAttributes;
 use crate::config::{self, Config, Loaded, Timing};
 use crate::member::{Driver, Handle, Identity, Shared};
 use crate::metrics::Metrics;
-use crate::peer::Local;
+use crate::peer::{Lives, Local};
 
 pub(super) const CLUSTER: u64 = 0xc1;
 pub(super) const MEMBER: u64 = 1;
@@ -70,6 +70,7 @@ impl Member {
         let disk: Arc<dyn Disk> = Arc::new(SimDisk::new(1));
         let options = options(quota_bytes);
         disk.create_dir(&options.dir).unwrap();
+        let lives = Lives::begin(disk.clone(), &options.dir).unwrap();
         let replica = Replica::create(disk, options, genesis).unwrap();
         let identity = Identity {
             cluster_id: CLUSTER,
@@ -79,7 +80,7 @@ impl Member {
         };
         let metrics = Arc::new(Metrics::new(&config));
         let shared = Arc::new(Shared::new(identity, replica.published(), replica.status()));
-        let local = Local::new(shared.clone(), replica.images(), None, metrics.clone());
+        let local = Local::new(shared.clone(), replica.images(), lives, None, metrics.clone());
         let driver = Driver::new(replica, shared.clone(), local, metrics.clone(), timing);
         tokio::spawn(driver.run());
         Member { handle: Handle::new(shared), metrics }
