@@ -132,8 +132,11 @@ impl Lives {
     }
 }
 
+/// A member's own life, and those of the members that it has met.
+type Written = (u64, BTreeMap<u64, u64>);
+
 /// What the file in `dir` says; `None` if there is none.
-fn read(disk: &dyn Disk, dir: &Path) -> Result<Option<(u64, BTreeMap<u64, u64>)>, LivesError> {
+fn read(disk: &dyn Disk, dir: &Path) -> Result<Option<Written>, LivesError> {
     let path = dir.join(FILE);
     let file = match disk.open(&path, OpenMode::Read) {
         Ok(file) => file,
@@ -160,7 +163,7 @@ fn text(own: u64, met: &BTreeMap<u64, u64>) -> String {
 }
 
 /// What the file says; `None` if it is damaged.
-fn parse(bytes: &[u8]) -> Option<(u64, BTreeMap<u64, u64>)> {
+fn parse(bytes: &[u8]) -> Option<Written> {
     let written = str::from_utf8(bytes).ok()?;
     let mut lines = written.lines();
     let number = |digits: &str| u64::from_str_radix(digits, 16).ok();

@@ -14,6 +14,8 @@ use crate::cluster::run::{Kubectl, must, wait_for};
 pub(super) const NAMESPACE: &str = "e2e";
 /// What it is called.
 pub(super) const NAME: &str = "subject";
+/// The kind that the operator looks after, as Kubernetes calls it.
+const KIND: &str = "raftclusters.raft.holdfast.dev";
 /// Members of the largest cluster that is made.
 const MEMBERS_MAX: u32 = 5;
 
@@ -158,7 +160,8 @@ impl Subject {
 
     /// Removes it, with its namespace.
     pub(super) fn remove(&self) -> Result<()> {
-        if self.keeper == Keeper::Operator {
+        let kind = ["get", "customresourcedefinition", KIND, "--ignore-not-found", "-o", "name"];
+        if !self.kubectl.must(&kind)?.is_empty() {
             let words = ["delete", "raftclusters", "--all", "--timeout=60s", "--ignore-not-found"];
             self.ask(&words)?;
         }

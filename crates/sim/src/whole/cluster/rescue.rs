@@ -197,8 +197,12 @@ impl Cluster {
 
     /// Runs until the demand is met, or nobody gets any further.
     pub(super) fn run_rescue(&mut self) -> Verdict {
+        // A command of which a member cannot know what became of it is given up only when its time
+        // is over, and then asked for again.
+        let request = u64::from(self.options.member.request_ticks_max) * self.options.tick;
         let patience = TIMEOUTS * self.options.election_timeout_max()
-            + 2 * self.options.workload.ttl_max * 1_000_000;
+            + 2 * self.options.workload.ttl_max * 1_000_000
+            + 2 * request;
         let (mut reached, mut since) = (self.reached(), self.now);
         while !self.is_over() {
             if !self.is_possible() {

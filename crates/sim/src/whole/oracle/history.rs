@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use mvcc::{EventFilter, EventLimits, KeyRange, Kind, Previous, Revision, View};
+use mvcc::{EventFilter, EventLimits, KeyRange, Kind, Previous, RangeRequest, Revision, View};
 
 use crate::checker::{Verdict, Violation, violation};
 
@@ -26,6 +26,9 @@ pub(crate) struct History {
     /// At which revision each operation has written.
     written: BTreeMap<u64, u64>,
 }
+
+/// How much of the changes is read at once.
+const PAGE: EventLimits = EventLimits { events_max: 3, bytes_max: usize::MAX, changes_max: 3 };
 
 /// The revision of an empty store.
 const EMPTY: u64 = Revision::FIRST.0;
@@ -63,7 +66,12 @@ impl History {
             return Err(say(format!("has compacted {compacted}, and nobody has shown {last}")));
         }
         let mut news = Vec::new();
+        let mut next = from;
         for (at, changes) in changes(view, from) {
+            if at != next {
+                return Err(say(format!("shows {at} where {next} should follow, from {from} on")));
+            }
+            next += 1;
             let place = usize::try_from(at - EMPTY - 1).expect("revisions are few");
             match self.revisions.get(place) {
                 Some(known) if *known == changes => {}
@@ -80,8 +88,8 @@ impl History {
                 None => return Err(say(format!("shows {at}, and nothing since {}", self.last()))),
             }
         }
-        if self.last() < revision {
-            return Err(say(format!("is at {revision}, and shows changes to {}", self.last())));
+        if next <= revision {
+            return Err(say(format!("is at {revision}, and shows changes to {}", next - 1)));
         }
         Ok(news)
     }
@@ -98,53 +106,67 @@ impl History {
         }
     }
 
-    /// A member shows these contents at its last revision.
+    /// A member shows these contents at its last revision, and at the oldest that can be read.
     pub(crate) fn contains(&self, id: u64, view: &View) -> Verdict {
-        let mut expected: BTreeMap<&str, &str> = BTreeMap::new();
-        let revision = view.revision().0;
-        let upto = usize::try_from(revision - EMPTY).expect("revisions are few");
-        for change in self.revisions.iter().take(upto).flatten() {
-            match &change.value {
-                Some(value) => expected.insert(&change.key, value),
-                None => expected.remove(change.key.as_str()),
+        let oldest = view.compacted().unwrap_or(view.revision());
+        for at in [oldest, view.revision()] {
+            let keys = KeyRange::From(b"");
+            let request = RangeRequest { revision: Some(at), ..RangeRequest::of(keys) };
+            let found = match view.range(&request) {
+                Ok(found) => found.versions,
+                Err(error) => {
+                    return violation("history", format!("m{id} does not show {at:?}: {error}"));
+                }
             };
-        }
-        let request = mvcc::RangeRequest::of(KeyRange::From(b""));
-        let found = view.range(&request).expect("what is now can be read");
-        let found: Vec<(String, String)> = found
-            .versions
-            .iter()
-            .map(|version| (text(version.key()), text(version.value().bytes())))
-            .collect();
-        let expected: Vec<(String, String)> =
-            expected.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
-        if found != expected {
-            let text = format!("m{id} has {found:?} at {revision}, and not {expected:?}");
-            return violation("history", text);
+            let found: BTreeMap<String, String> = found
+                .into_iter()
+                .map(|version| (text(version.key()), text(version.value().bytes())))
+                .collect();
+            let expected = self.contents(at.0);
+            if found != expected {
+                let text = format!("m{id} has {found:?} at {at:?}, and not {expected:?}");
+                return violation("history", text);
+            }
         }
         Ok(())
     }
+
+    /// What there was at a revision.
+    fn contents(&self, revision: u64) -> BTreeMap<String, String> {
+        let mut contents = BTreeMap::new();
+        let upto = usize::try_from(revision - EMPTY).expect("revisions are few");
+        for change in self.revisions.iter().take(upto).flatten() {
+            match &change.value {
+                Some(value) => contents.insert(change.key.clone(), value.clone()),
+                None => contents.remove(&change.key),
+            };
+        }
+        contents
+    }
 }
 
-/// The changes in a view from a revision on.
+/// The changes in a view from a revision on, read little by little, as a watch does.
 fn changes(view: &View, from: u64) -> Vec<(u64, Vec<Change>)> {
     let keys = KeyRange::From(b"");
     let filter = EventFilter { keys, kind: None, previous: Previous::Unwanted };
-    let limits =
-        EventLimits { events_max: usize::MAX, bytes_max: usize::MAX, changes_max: usize::MAX };
-    let found = view.events(Revision(from), &filter, &limits);
     let mut revisions: Vec<(u64, Vec<Change>)> = Vec::new();
-    for event in found.expect("what is not compacted can be read").events {
-        let version = event.version;
-        let value = match version.kind() {
-            Kind::Put => Some(text(version.value().bytes())),
-            Kind::Delete => None,
-        };
-        let change = Change { key: text(version.key()), value };
-        let at = version.mod_revision().0;
-        match revisions.last_mut() {
-            Some((last, changes)) if *last == at => changes.push(change),
-            Some(_) | None => revisions.push((at, vec![change])),
+    let mut next = Revision(from);
+    while next <= view.revision() {
+        let found = view.events(next, &filter, &PAGE).expect("what is not compacted can be read");
+        assert!(next < found.next, "a watch stands still at {next:?}");
+        next = found.next;
+        for event in found.events {
+            let version = event.version;
+            let value = match version.kind() {
+                Kind::Put => Some(text(version.value().bytes())),
+                Kind::Delete => None,
+            };
+            let change = Change { key: text(version.key()), value };
+            let at = version.mod_revision().0;
+            match revisions.last_mut() {
+                Some((last, changes)) if *last == at => changes.push(change),
+                Some(_) | None => revisions.push((at, vec![change])),
+            }
         }
     }
     revisions
