@@ -108,7 +108,7 @@ impl History {
 
     /// A member shows these contents at its last revision, and at the oldest that can be read.
     pub(crate) fn contains(&self, id: u64, view: &View) -> Verdict {
-        let oldest = view.compacted().unwrap_or(view.revision());
+        let oldest = view.compacted().unwrap_or(view.revision()).max(Revision(EMPTY));
         for at in [oldest, view.revision()] {
             let keys = KeyRange::From(b"");
             let request = RangeRequest { revision: Some(at), ..RangeRequest::of(keys) };
