@@ -16,8 +16,8 @@
 //! - No message is delivered twice: each is given to one connection, once.
 //! - Nothing is taken from a caller that is not of this cluster, calls for another member, was
 //!   removed, or speaks for somebody else.
-//! - Nothing is taken from a peer that has lost its data and comes back under its old ID: the module
-//!   `lives` says how it is known.
+//! - Nothing is taken from a peer that has lost its data and comes back under its old ID: see the
+//!   module `lives`.
 //! - An image does not hold up messages.
 //!
 //! # Decisions
