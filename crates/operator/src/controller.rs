@@ -18,12 +18,12 @@ use kube::runtime::events::{Event as Published, EventType, Recorder, Reporter};
 use kube::runtime::watcher;
 use kube::{Client, Resource as _, ResourceExt as _};
 use tokio::sync::mpsc;
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use crate::apply::Hand;
 use crate::cache::Caches;
 use crate::crd::{RaftCluster, RaftClusterStatus};
-use crate::members::Dialer;
+use crate::members::{Dialer, TooEarly};
 use crate::metrics::Metrics;
 use crate::names::{MANAGER, Site};
 use crate::observe::observe;
@@ -31,6 +31,9 @@ use crate::plan::{Event, Follows, Severity, plan};
 
 /// After a step, Kubernetes tells us within this time what came of it.
 const AFTER_STEP: Duration = Duration::from_millis(50);
+
+/// After a refusal that passes by itself.
+const AFTER_REFUSAL: Duration = Duration::from_millis(100);
 
 /// After an error.
 const AFTER_ERROR: Duration = Duration::from_secs(1);
@@ -71,6 +74,19 @@ enum Failure {
 }
 
 impl Failure {
+    /// Whether it is only that somebody else was faster, or that it is too early: what is looked at
+    /// next is newer.
+    fn passes(&self) -> bool {
+        match self {
+            Failure::Blind(_) | Failure::Observe(_) => false,
+            Failure::Status(error) => is_conflict(error),
+            Failure::Step(_, error) => {
+                error.downcast_ref::<kube::Error>().is_some_and(is_conflict)
+                    || error.downcast_ref::<TooEarly>().is_some()
+            }
+        }
+    }
+
     fn kind(&self) -> &'static str {
         match self {
             Failure::Blind(_) => "blind",
@@ -79,6 +95,10 @@ impl Failure {
             Failure::Step(..) => "step",
         }
     }
+}
+
+fn is_conflict(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status) if status.code == 409)
 }
 
 /// Looks after all clusters, until the process is told to end.
@@ -110,8 +130,12 @@ pub async fn run(client: Client, settings: Settings, metrics: Arc<Metrics>) {
 }
 
 fn on_error(cluster: Arc<RaftCluster>, failure: &Failure, context: Arc<Context>) -> Action {
-    context.metrics.failed(failure.kind());
     let (namespace, name) = (cluster.namespace().unwrap_or_default(), cluster.name_any());
+    if failure.passes() {
+        debug!(namespace, name, error = %failure, "looks again");
+        return Action::requeue(AFTER_REFUSAL);
+    }
+    context.metrics.failed(failure.kind());
     warn!(namespace, name, error = %failure, "could not go on");
     Action::requeue(AFTER_ERROR)
 }

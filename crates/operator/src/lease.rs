@@ -11,7 +11,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use k8s_openapi::jiff::Timestamp;
 use kube::api::{Api, ObjectMeta, PostParams};
 use tokio::time::{Instant, sleep, timeout};
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 /// How long a lease is good after it was renewed.
 const DURATION: Duration = Duration::from_secs(15);
@@ -102,11 +102,20 @@ impl Keeper {
             let asked = Instant::now();
             match timeout(left, self.attempt()).await {
                 Ok(Ok(true)) => renewed = asked,
-                Ok(Ok(false)) => return,
+                Ok(Ok(false)) if self.is_taken() => return,
+                // Somebody wrote it between our look and our write: the next look tells who.
+                Ok(Ok(false)) => debug!("the lease was written by somebody else meanwhile"),
                 Ok(Err(error)) => warn!(%error, "the lease cannot be renewed"),
                 Err(_) => return,
             }
         }
+    }
+
+    /// Whether it was another's when it was read last.
+    fn is_taken(&self) -> bool {
+        let holder =
+            self.record.seen.as_ref().and_then(|(spec, _)| spec.holder_identity.as_deref());
+        holder.is_some_and(|holder| holder != self.identity)
     }
 
     /// Gives the lease up, so that nobody has to wait for it.

@@ -127,7 +127,9 @@ fn start_log(flags: &Flags) -> Result<()> {
     })?;
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     match flags.log_format {
-        LogFormat::Json => log.json().flatten_event(true).init(),
+        LogFormat::Json => {
+            log.json().flatten_event(true).with_current_span(false).with_span_list(false).init()
+        }
         LogFormat::Text => log.init(),
     }
     Ok(())

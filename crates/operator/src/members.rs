@@ -28,6 +28,11 @@ const ASK_LIMIT: Duration = Duration::from_millis(1500);
 /// How long a change may take.
 const CHANGE_LIMIT: Duration = Duration::from_secs(8);
 
+/// A learner is not ready yet to vote.
+#[derive(Debug, thiserror::Error)]
+#[error("it is too early: {0}")]
+pub struct TooEarly(String);
+
 /// Connections to members, kept as long as nothing about them changes.
 #[derive(Default)]
 pub struct Dialer {
@@ -174,7 +179,14 @@ impl Member {
     pub async fn promote(&self, id: MemberId) -> Result<()> {
         let mut client = ClusterClient::new(self.channel.clone());
         let request = MemberPromoteRequest { id: id.0 };
-        within(CHANGE_LIMIT, client.member_promote(request)).await.map(drop)
+        // Whoever is in sync with the leader by our measure need not be so by the leader's.
+        let refused = |status: &tonic::Status| status.code() == tonic::Code::FailedPrecondition;
+        match tokio::time::timeout(CHANGE_LIMIT, client.member_promote(request)).await {
+            Ok(Err(status)) if refused(&status) => {
+                Err(TooEarly(status.message().to_owned()).into())
+            }
+            answer => within(CHANGE_LIMIT, std::future::ready(answer?)).await.map(drop),
+        }
     }
 
     /// Removes a member for good.

@@ -157,7 +157,8 @@ fn certificates(view: &View<'_>) -> Turn {
     }
 }
 
-/// The budget leaves a quorum of the voters that there are, and of those that there will be.
+/// The budget leaves a quorum of the voters that there are, and of those that there will be. A
+/// learner's pod is counted by Kubernetes like the others and is no help: as many more must stay.
 fn budget(view: &View<'_>) -> Turn {
     let known = view.seen.cluster.status.quorum.as_ref().map_or(0, |quorum| quorum.voters);
     let known = usize::try_from(known).unwrap_or(usize::MAX);
@@ -166,7 +167,9 @@ fn budget(view: &View<'_>) -> Turn {
     let size = if asked == 0 { 0 } else { voters.max(asked) };
     // One alone could never be moved: the budget would only block who drains its node.
     let is_wanted = view.spec.disruption_budget.enabled && 1 < size;
-    let available_min = u32::try_from(quorum(size)).unwrap_or(u32::MAX);
+    let learners = view.learners().count();
+    let available_min = quorum(size).max(quorum(voters) + learners);
+    let available_min = u32::try_from(available_min).unwrap_or(u32::MAX);
     match &view.seen.budget {
         Some(budget) if !is_wanted => Turn::Do(Step::DeleteBudget(budget.uid.clone())),
         Some(budget) if budget.available_min == available_min => Turn::Pass,

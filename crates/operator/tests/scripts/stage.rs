@@ -232,6 +232,11 @@ impl Stage {
             .then(|| BudgetSeen { uid: Uid("b".to_owned()), available_min: replicas / 2 + 1 });
     }
 
+    /// The budget says that so many pods must stay.
+    fn budget(&mut self, available_min: u32) {
+        self.seen.budget = Some(BudgetSeen { uid: Uid("b".to_owned()), available_min });
+    }
+
     fn plan(&mut self) -> String {
         let made = plan(&self.spec, &self.seen);
         let mut text = match &made.step {
@@ -302,6 +307,7 @@ impl Runner for Stage {
             "volume" => words[1..].iter().for_each(|word| self.volume(number(), word.1)),
             "member" => words[1..].iter().for_each(|word| self.member(number(), *word)),
             "set" => self.set(number()),
+            "budget" => self.budget(number()),
             "told" => match first {
                 "none" => self.silenced = self.seen.told.take(),
                 _ => self.seen.told = self.silenced.take(),
