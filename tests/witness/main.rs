@@ -8,6 +8,11 @@
 //!   stdout  {"mark":NAME,"writes":…,"failed":…,"longest_gap_ms":…, and so on: see `Counts`}
 //! ```
 //!
+//! Revisions are in the order of real time: no answer may have one lower than an answer that was
+//! there before it was asked for, a write has one higher, and a key was written in the revision in
+//! which it was acknowledged. As every write has a revision of its own, a history without such a
+//! contradiction is linearizable.
+//!
 //! A write that fails may have happened or not: nothing is expected of it. Of the URLs, the next
 //! one is tried after each failure, so that a member that is gone costs one attempt.
 
@@ -34,10 +39,20 @@ const PAGE: i64 = 5000;
 /// What is known so far, shared by who writes and who reads.
 #[derive(Debug)]
 struct Known {
-    /// The numbers of all writes that were acknowledged, in order.
-    acknowledged: Vec<u64>,
+    /// All writes that were acknowledged, in order.
+    acknowledged: Vec<Written>,
+    /// The highest revision of all answers.
+    highest: i64,
     last_answer: Instant,
     since: Counts,
+}
+
+/// A write that was acknowledged.
+#[derive(Clone, Copy, Debug)]
+struct Written {
+    /// In its key and its value.
+    number: u64,
+    revision: i64,
 }
 
 /// Counts since the last mark.
@@ -49,18 +64,21 @@ struct Counts {
     reads: u64,
     /// Acknowledged, and not seen by a later read.
     lost: u64,
+    /// Answers that contradict the order of the others.
+    disordered: u64,
 }
 
 impl Counts {
     fn line(&self, name: &str) -> String {
         format!(
             "{{\"mark\":\"{name}\",\"writes\":{},\"failed\":{},\"longest_gap_ms\":{},\"reads\":{},\
-             \"lost\":{}}}",
+             \"lost\":{},\"disordered\":{}}}",
             self.writes,
             self.failed,
             self.longest_gap.as_millis(),
             self.reads,
-            self.lost
+            self.lost,
+            self.disordered
         )
     }
 }
@@ -85,6 +103,7 @@ async fn watch(urls: &[String]) -> Result<()> {
     let clients: Vec<Client> = urls.iter().map(|url| Client::new(url)).collect::<Result<_>>()?;
     let shared = Arc::new(Mutex::new(Known {
         acknowledged: Vec::new(),
+        highest: 0,
         last_answer: Instant::now(),
         since: Counts::default(),
     }));
@@ -138,16 +157,19 @@ async fn write(clients: Vec<Client>, run: String, shared: Shared) {
     let mut at = 0;
     for number in 1_u64.. {
         let client = &clients[at % clients.len()];
+        let highest = known(&shared).highest;
         let written = attempt(client.put(&key(&run, number), &number.to_string())).await;
         {
             let mut known = known(&shared);
             match written {
-                Some(_) => {
+                Some(revision) => {
                     let gap = known.last_answer.elapsed();
                     known.since.longest_gap = known.since.longest_gap.max(gap);
                     known.last_answer = Instant::now();
-                    known.acknowledged.push(number);
+                    known.acknowledged.push(Written { number, revision });
+                    known.highest = known.highest.max(revision);
                     known.since.writes += 1;
+                    known.since.disordered += u64::from(revision <= highest);
                 }
                 None => known.since.failed += 1,
             }
@@ -167,21 +189,28 @@ async fn read(clients: Vec<Client>, run: String, shared: Shared) {
     let mut at = 0;
     loop {
         sleep(PAUSE).await;
-        let Some(number) = known(&shared).acknowledged.last().copied() else {
+        let (written, highest) = {
+            let known = known(&shared);
+            (known.acknowledged.last().copied(), known.highest)
+        };
+        let Some(Written { number, revision }) = written else {
             continue;
         };
-        match attempt(clients[at % clients.len()].range(&key(&run, number))).await {
-            Some(response) => {
-                let expected = number.to_string();
-                let is_there = response.kvs.first().is_some_and(|kv| kv.value == expected);
-                let mut known = known(&shared);
-                known.since.reads += 1;
-                known.since.lost += u64::from(!is_there);
-                // The members are asked in turn: none may answer from the past.
-                at += 1;
-            }
-            None => at += 1,
-        }
+        // The members are asked in turn: none may answer from the past.
+        let client = &clients[at % clients.len()];
+        at += 1;
+        let Some(response) = attempt(client.range(&key(&run, number))).await else {
+            continue;
+        };
+        let now = response.header.as_ref().map_or(0, |header| header.revision);
+        let kv = response.kvs.first();
+        let is_there = kv.is_some_and(|kv| kv.value == number.to_string());
+        let is_in_place = kv.is_none_or(|kv| kv.mod_revision == revision) && highest <= now;
+        let mut known = known(&shared);
+        known.highest = known.highest.max(now);
+        known.since.reads += 1;
+        known.since.lost += u64::from(!is_there);
+        known.since.disordered += u64::from(!is_in_place);
     }
 }
 
@@ -190,7 +219,7 @@ async fn attempt<T>(call: impl Future<Output = Result<T, Status>>) -> Option<T> 
 }
 
 /// Looks for all writes that were acknowledged.
-async fn look(clients: &[Client], run: &str, acknowledged: &[u64]) -> Result<Counts> {
+async fn look(clients: &[Client], run: &str, acknowledged: &[Written]) -> Result<Counts> {
     let began = Instant::now();
     let mut counts = Counts { writes: count(acknowledged.len()), ..Counts::default() };
     for page in acknowledged.chunks(usize::try_from(PAGE).context("a page is small")?) {
@@ -202,8 +231,8 @@ async fn look(clients: &[Client], run: &str, acknowledged: &[u64]) -> Result<Cou
             let mut found = None;
             for client in clients {
                 let request = pb::RangeRequest {
-                    key: key(run, *first).into(),
-                    range_end: key(run, last + 1).into(),
+                    key: key(run, first.number).into(),
+                    range_end: key(run, last.number + 1).into(),
                     ..Default::default()
                 };
                 found = timeout(LOOK_LIMIT, client.kv().range(request)).await.ok();
@@ -218,11 +247,14 @@ async fn look(clients: &[Client], run: &str, acknowledged: &[u64]) -> Result<Cou
         };
         // Both are in the order of their numbers.
         let mut there = there.iter();
-        for number in page {
+        for Written { number, revision } in page {
             let name = key(run, *number);
             let value = number.to_string();
             let found = there.find(|kv| kv.key >= name.as_bytes());
-            let is_there = found.is_some_and(|kv| kv.key == name && kv.value == value);
+            let found = found.filter(|kv| kv.key == name && kv.value == value);
+            let is_there = found.is_some();
+            let is_in_place = found.is_none_or(|kv| kv.mod_revision == *revision);
+            counts.disordered += u64::from(!is_in_place);
             counts.reads += 1;
             counts.lost += u64::from(!is_there);
         }

@@ -3,14 +3,16 @@
 //!
 //! After each behaviour the client tells what it saw since the one before: how many writes were
 //! acknowledged, and the longest time between two of them. At the end it looks for every write that
-//! was ever acknowledged. One that is missing fails the run.
+//! was ever acknowledged. One that is missing fails the run, and so does an answer that contradicts
+//! the order of the others.
 
 mod behaviour;
+mod ground;
 mod subject;
 mod witness;
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -24,6 +26,7 @@ use crate::cluster::run::{must, step};
 use crate::cluster::{self, Cluster};
 use crate::command::CommandLine;
 use crate::e2e::behaviour::{BEHAVIOURS, Behaviour};
+use crate::e2e::ground::Ground;
 use crate::e2e::subject::{Keeper, Subject};
 use crate::e2e::witness::{Seen, Witness};
 use crate::image::{self, Speed};
@@ -66,18 +69,29 @@ pub(crate) fn run(workspace: &Workspace, mut args: Args) -> Result<ExitCode> {
     let state = cluster::state(args.take_text("--state")?)?;
     let selected = selected(&args.into_names()?, quick, keeper)?;
     let problems = programs::problems();
-    if !problems.is_empty() {
-        eprintln!(
-            "e2e: skipped, as a cluster cannot be started here:\n- {}",
-            problems.join("\n- ")
-        );
-        return Ok(ExitCode::SUCCESS);
+    ensure!(
+        problems.is_empty(),
+        "a cluster cannot be started here yet:\n- {}",
+        problems.join("\n- ")
+    );
+    let images = match keeper {
+        Keeper::Operator => Vec::new(),
+        Keeper::StatefulSet => vec!["holdfast".to_owned()],
+    };
+    // Before a cluster is there: it would only take away from what builds.
+    let archives = image::build(workspace, &images, Speed::Fast)?;
+    let program = witness(workspace)?;
+    let ground = Ground::prepare(workspace, &state, store)?;
+    let cluster = Cluster::open(&state)?;
+    let directory = workspace.target.join("e2e");
+    let run = Run { workspace, state: &state, cluster: &cluster, keeper, program: &program };
+    let result = run.all(&archives, &selected, &directory);
+    if result.is_err() {
+        let path = ground::tell(&cluster.kubectl, &directory)?;
+        eprintln!("e2e: how things were is in {}", path.display());
     }
-    let was_up = cluster::is_up(&state);
-    let result = run_all(workspace, &state, store, keeper, &selected);
-    if !keep && !was_up && cluster::is_up(&state) {
-        cluster::down(&state)?;
-    }
+    drop(cluster);
+    ground.leave(keep)?;
     result
 }
 
@@ -102,64 +116,99 @@ struct Outcome {
     seen: Seen,
 }
 
-fn run_all(
-    workspace: &Workspace,
-    state: &State,
-    store: Store,
+/// One run, over a cluster that is up.
+struct Run<'a> {
+    workspace: &'a Workspace,
+    state: &'a State,
+    cluster: &'a Cluster,
     keeper: Keeper,
-    behaviours: &[&Behaviour],
-) -> Result<ExitCode> {
-    let images = match keeper {
-        Keeper::Operator => Vec::new(),
-        Keeper::StatefulSet => vec!["holdfast".to_owned()],
-    };
-    let archives = image::build(workspace, &images, Speed::Fast)?;
-    let program = witness(workspace)?;
-    if !cluster::is_up(state) {
-        cluster::up(workspace, state, 3, store, false)?;
+    /// The witness.
+    program: &'a Path,
+}
+
+impl Run<'_> {
+    fn all(
+        &self,
+        archives: &[PathBuf],
+        behaviours: &[&Behaviour],
+        directory: &Path,
+    ) -> Result<ExitCode> {
+        step("e2e: giving the images to the nodes", || self.cluster.load(archives))?;
+        let subject = Subject {
+            keeper: self.keeper,
+            kubectl: self.cluster.kubectl.clone(),
+            etcdctl: tools::path_or_build("etcdctl")?,
+        };
+        subject.remove()?;
+        self.cluster.sweep()?;
+        if self.keeper == Keeper::Operator {
+            step("e2e: installing the operator", || self.install())?;
+        }
+        let (outcomes, end) = self.happen(&subject, behaviours)?;
+        subject.remove()?;
+        self.cluster.sweep()?;
+        let text = report(&outcomes, &end);
+        println!("{text}");
+        let path = directory.join("report.md");
+        fs::create_dir_all(directory).context("cannot make target/e2e")?;
+        fs::write(&path, &text).with_context(|| format!("cannot write {}", path.display()))?;
+        let sum = |of: fn(&Seen) -> u64| {
+            of(&end) + outcomes.iter().map(|outcome| of(&outcome.seen)).sum::<u64>()
+        };
+        let lost = sum(|seen| seen.lost);
+        ensure!(lost == 0, "{lost} acknowledged writes were not seen by a later read");
+        let disordered = sum(|seen| seen.disordered);
+        ensure!(disordered == 0, "{disordered} answers contradict the order of all others");
+        Ok(ExitCode::SUCCESS)
     }
-    let cluster = Cluster::open(state)?;
-    step("e2e: giving the images to the nodes", || cluster.load(&archives))?;
-    let subject = Subject {
-        keeper,
-        kubectl: cluster.kubectl.clone(),
-        etcdctl: tools::path_or_build("etcdctl")?,
-    };
-    subject.remove()?;
-    cluster.sweep()?;
-    if keeper == Keeper::Operator {
-        step("e2e: installing the operator", || install(workspace, state))?;
-    }
-    let began = Instant::now();
-    step("e2e: created", || {
-        subject.create()?;
-        subject.wait_until_whole(3, &Default::default(), behaviour::LIMIT)
-    })?;
-    let mut outcomes =
-        vec![Outcome { name: "created", took: began.elapsed(), seen: Seen::default() }];
-    let mut witness = Witness::start(&program, state, &Subject::urls())?;
-    // It finds the members first.
-    std::thread::sleep(Duration::from_secs(2));
-    witness.mark("started")?;
-    for behaviour in behaviours {
+
+    /// Makes the subject, and has everything happen to it.
+    fn happen(&self, subject: &Subject, behaviours: &[&Behaviour]) -> Result<(Vec<Outcome>, Seen)> {
         let began = Instant::now();
-        step(&format!("e2e: {}", behaviour.name), || (behaviour.run)(&subject, &cluster))?;
-        let took = began.elapsed();
-        let seen = witness.mark(behaviour.name)?;
-        eprintln!("e2e: {}: longest gap {} ms", behaviour.name, seen.longest_gap_ms);
-        outcomes.push(Outcome { name: behaviour.name, took, seen });
+        step("e2e: created", || {
+            subject.create()?;
+            subject.wait_until_whole(3, &Default::default(), behaviour::LIMIT)
+        })?;
+        let mut outcomes =
+            vec![Outcome { name: "created", took: began.elapsed(), seen: Seen::default() }];
+        let mut witness = Witness::start(self.program, self.state, &Subject::urls())?;
+        // It finds the members first.
+        std::thread::sleep(Duration::from_secs(2));
+        witness.mark("started")?;
+        for behaviour in behaviours {
+            let began = Instant::now();
+            let what = format!("e2e: {}", behaviour.name);
+            step(&what, || (behaviour.run)(subject, self.cluster))?;
+            let took = began.elapsed();
+            let seen = witness.mark(behaviour.name)?;
+            eprintln!("e2e: {}: longest gap {} ms", behaviour.name, seen.longest_gap_ms);
+            outcomes.push(Outcome { name: behaviour.name, took, seen });
+        }
+        let end = step("e2e: looking for every write", || witness.end())?;
+        Ok((outcomes, end))
     }
-    let end = step("e2e: looking for every write", || witness.end())?;
-    subject.remove()?;
-    cluster.sweep()?;
-    let text = report(&outcomes, &end);
-    println!("{text}");
-    let path = workspace.target.join("e2e").join("report.md");
-    fs::create_dir_all(workspace.target.join("e2e")).context("cannot make target/e2e")?;
-    fs::write(&path, &text).with_context(|| format!("cannot write {}", path.display()))?;
-    let lost = end.lost + outcomes.iter().map(|outcome| outcome.seen.lost).sum::<u64>();
-    ensure!(lost == 0, "{lost} acknowledged writes were not seen by a later read");
-    Ok(ExitCode::SUCCESS)
+
+    /// Installs the operator; one that is there from before starts again, as its image may be
+    /// another one under the same name.
+    fn install(&self) -> Result<()> {
+        let kubectl = &self.cluster.kubectl;
+        let deployment = ["-n", "holdfast-system", "get", "deployment", "holdfast-operator"];
+        let was_there = kubectl.must(&deployment).is_ok();
+        let helm = tools::path_or_build("helm")?.display().to_string();
+        let chart = self.workspace.root.join("charts/holdfast-operator").display().to_string();
+        let config = self.state.kubeconfig().display().to_string();
+        let mut words = vec![helm.as_str(), "--kubeconfig", &config, "upgrade", "--install"];
+        words.extend(["holdfast-operator", &chart, "-n", "holdfast-system", "--create-namespace"]);
+        words.extend(["--wait", "--timeout", INSTALL_LIMIT]);
+        must(&words)?;
+        if was_there {
+            let name = "deployment/holdfast-operator";
+            kubectl.must(&["-n", "holdfast-system", "rollout", "restart", name])?;
+            let limit = format!("--timeout={INSTALL_LIMIT}");
+            kubectl.must(&["-n", "holdfast-system", "rollout", "status", name, &limit])?;
+        }
+        Ok(())
+    }
 }
 
 /// Builds the client that sees everything.
@@ -170,31 +219,22 @@ fn witness(workspace: &Workspace) -> Result<PathBuf> {
     Ok(workspace.target.join("debug").join("witness"))
 }
 
-fn install(workspace: &Workspace, state: &State) -> Result<()> {
-    let helm = tools::path_or_build("helm")?.display().to_string();
-    let chart = workspace.root.join("charts/holdfast-operator").display().to_string();
-    let config = state.kubeconfig().display().to_string();
-    let mut words = vec![helm.as_str(), "--kubeconfig", &config, "upgrade", "--install"];
-    words.extend(["holdfast-operator", &chart, "-n", "holdfast-system", "--create-namespace"]);
-    words.extend(["--wait", "--timeout", INSTALL_LIMIT]);
-    must(&words).map(drop)
-}
-
 /// A table of what was seen.
 fn report(outcomes: &[Outcome], end: &Seen) -> String {
     let mut text =
-        "| behaviour | took, s | writes | not answered | longest gap, ms | reads | lost |\n\
-                    | --- | ---: | ---: | ---: | ---: | ---: | ---: |\n"
+        "| behaviour | took, s | writes | not answered | longest gap, ms | reads | lost | disordered |\n\
+                    | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n"
             .to_owned();
     for Outcome { name, took, seen } in outcomes {
         text.push_str(&format!(
-            "| {name} | {:.1} | {} | {} | {} | {} | {} |\n",
+            "| {name} | {:.1} | {} | {} | {} | {} | {} | {} |\n",
             took.as_secs_f64(),
             seen.writes,
             seen.failed,
             seen.longest_gap_ms,
             seen.reads,
-            seen.lost
+            seen.lost,
+            seen.disordered
         ));
     }
     text.push_str(&format!(
@@ -220,10 +260,10 @@ mod tests {
 
     #[test]
     fn report_tells_what_is_missing() {
-        let seen = Seen { writes: 10, failed: 1, longest_gap_ms: 20, reads: 9, lost: 0 };
+        let seen = Seen { writes: 10, failed: 1, longest_gap_ms: 20, reads: 9, ..Seen::default() };
         let outcomes = [Outcome { name: "rolled", took: Duration::from_secs(3), seen }];
         let text = report(&outcomes, &Seen { writes: 10, ..Seen::default() });
-        assert!(text.contains("| rolled | 3.0 | 10 | 1 | 20 | 9 | 0 |\n"), "{text}");
+        assert!(text.contains("| rolled | 3.0 | 10 | 1 | 20 | 9 | 0 | 0 |\n"), "{text}");
         assert!(
             text.ends_with("Of 10 writes that were acknowledged, 0 were missing in the end.\n")
         );

@@ -108,7 +108,7 @@ fn rolled(subject: &Subject, _: &Cluster) -> Result<()> {
 
 fn bad_image(subject: &Subject, _: &Cluster) -> Result<()> {
     let version = env!("CARGO_PKG_VERSION");
-    subject.patch(r#"{"spec":{"version":"0.99.0"}}"#)?;
+    subject.patch(r#"{"spec":{"version":"0.1.99"}}"#)?;
     wait_for("the bad image to be tried", LIMIT, || {
         let format = "jsonpath={.items[*].status.containerStatuses[*].state.waiting.reason}";
         let reasons = subject.ask(&["get", "pods", "-o", format])?;

@@ -204,6 +204,8 @@ spec:
       disabled: {{}}
   repair:
     replaceAfterSeconds: 30
+  update:
+    stabilizationSeconds: 5
 "
     )
 }

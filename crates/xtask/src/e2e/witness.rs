@@ -28,6 +28,8 @@ pub(super) struct Seen {
     pub(super) reads: u64,
     /// Writes that were acknowledged and not there when they were looked for.
     pub(super) lost: u64,
+    /// Answers that contradict the order in which everything else happened.
+    pub(super) disordered: u64,
 }
 
 impl Witness {
