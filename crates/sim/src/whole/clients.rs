@@ -13,6 +13,9 @@ use super::oracle::history::{History, value_of};
 use crate::linearizability::{Op, Operation};
 use crate::rng::Random;
 
+/// A lease that nobody is granted.
+const NO_LEASE: i64 = i64::MAX;
+
 /// What is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Question {
@@ -22,6 +25,8 @@ pub(crate) enum Question {
     Put { key: u64 },
     /// To write a key if it holds what an operation has written, or nothing.
     Swap { key: u64, expect: Option<u64> },
+    /// To write a key, and another under a lease that there never was, in one transaction.
+    Doomed { key: u64 },
     /// A lease of so many seconds.
     Grant { id: i64, seconds: i64 },
     /// To write a key that lives as long as the lease.
@@ -149,6 +154,7 @@ impl Clients {
         let question = match self.random.weighted(&choices) {
             0 => Question::Get { key },
             1 => Question::Put { key },
+            2 if self.random.chance(100) => Question::Doomed { key },
             2 => {
                 let known = self.seen.get(&key).copied();
                 Question::Swap { key, expect: known.filter(|_| self.random.chance(850)) }
@@ -210,6 +216,12 @@ impl Clients {
                 let put = StoreOperation::Put(self.put(operation, key_of_bytes(&key), 0));
                 let (compare, success) = (vec![compare], vec![put]);
                 Command::Txn(Txn { compare, success, failure: Vec::new() })
+            }
+            Question::Doomed { key } => {
+                let first = self.put(operation, key_of(key), 0);
+                let second = self.put(operation, key_of(key + 1), NO_LEASE);
+                let success = [first, second].map(StoreOperation::Put).into();
+                Command::Txn(Txn { compare: Vec::new(), success, failure: Vec::new() })
             }
             Question::Grant { id, seconds } => Command::LeaseGrant { id, ttl: seconds },
             Question::Attach { id } => Command::Put(self.put(operation, lease_key(id), id)),
@@ -315,6 +327,9 @@ impl Clients {
                     "operation {number} was refused for good at {at}, and has written {revision}"
                 ));
             }
+            if let (Some(revision), Question::Doomed { .. }) = (written, record.question) {
+                return Err(format!("operation {number} must fail, and has written {revision}"));
+            }
             operations.extend(record.operation(number as u64, written, shown));
         }
         Ok(operations)
@@ -353,7 +368,8 @@ impl Record {
                 let succeeded = Some(succeeded);
                 (key, Op::Cas { expect, value: number, succeeded }, ret)
             }
-            Question::Grant { .. }
+            Question::Doomed { .. }
+            | Question::Grant { .. }
             | Question::Attach { .. }
             | Question::Renew { .. }
             | Question::Left { .. }

@@ -39,6 +39,8 @@ use crate::trace::{Trace, What};
 const EVENTS_MAX: u64 = 2_000_000;
 /// So much of a contradiction in a history is told.
 const LINES_MAX: usize = 12;
+/// About so many calls to its disk a member makes while it is created.
+const CREATION_CALLS: u64 = 60;
 /// The cluster's ID.
 const CLUSTER_ID: u64 = 0xc1;
 
@@ -141,6 +143,10 @@ impl Cluster {
         let id = at as u64 + 1;
         let random = |name: &str| Random::of(self.options.seed, &format!("{name} of whole m{id}"));
         let disk = self.new_disk(random("disk").draw());
+        let mut fate = random("creation");
+        if self.options.faults().contains(&Fault::CallCrash) && fate.chance(300) {
+            disk.cut_power_at(disk.calls() + 1 + fate.below(CREATION_CALLS));
+        }
         let (tick, shape, skew) = (self.options.tick, self.options.clock, self.options.skew_max);
         self.members.push(Member {
             id,

@@ -169,6 +169,7 @@ faults! {
     Membership "membership" 6 "Members are added, promoted and removed.",
     Transfer "transfer" 4 "Leadership is handed over.",
     Nudge "nudge" 4 "A member is told that its leader is gone, or that it was paused.",
+    Overtake "overtake" 3 "A leader stands still, unreached, until another has led for a while.",
 }
 
 impl fmt::Display for Fault {

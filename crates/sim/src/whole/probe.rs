@@ -16,6 +16,7 @@ probes! {
     ConnectionLostTold "A client was told that the connection to the leader was lost.",
     AnswerForgotten "A client went before its answer came.",
     SwapFailed "A swap found another value.",
+    TransactionRefused "A transaction was refused for its second operation.",
     ReadAtLeader "A leader answered a read.",
     ReadAtFollower "A follower answered a read.",
     LeaseRenewedAtLeader "A lease was renewed at the leader.",

@@ -63,6 +63,7 @@ impl Cluster {
             Question::Get { .. }
             | Question::Put { .. }
             | Question::Swap { .. }
+            | Question::Doomed { .. }
             | Question::Attach { .. }
             | Question::Renew { .. }
             | Question::Left { .. }
@@ -195,6 +196,9 @@ impl Cluster {
                 return violation("answers", text);
             }
         }
+        if let Question::Doomed { .. } = question {
+            return violation("answers", format!("operation {operation} must fail, and is done"));
+        }
         if let Question::Grant { id, .. } = question {
             let leader = self.members[at].process().published.leader;
             self.leases.is_of_another(id, leader);
@@ -212,6 +216,9 @@ impl Cluster {
             (Question::Attach { id } | Question::Revoke { id }, Rejection::LeaseNotFound) => {
                 self.leases.gone(id, self.now)?;
                 self.clients.lose_lease(operation);
+            }
+            (Question::Doomed { .. }, Rejection::LeaseNotFound) => {
+                self.probes.hit(Probe::TransactionRefused);
             }
             (_, Rejection::NoSpace) => self.clients.lose_lease(operation),
             (question, rejection) => {

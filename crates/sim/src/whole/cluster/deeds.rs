@@ -72,6 +72,7 @@ impl Cluster {
             }
             Fault::Bounce => return self.bounce(),
             Fault::Pause => self.pause(victim),
+            Fault::Overtake => self.overtake(),
             Fault::Stall => self.stall(victim),
             Fault::Full => self.fill(victim),
             Fault::DiskError => self.break_disk(victim),
@@ -162,6 +163,26 @@ impl Cluster {
     }
 
     // === Processes ===
+
+    /// The leader stands still, and nobody reaches it, until another has led for so long that
+    /// leases may have run out. What its clients ask it meanwhile it finds when it goes on, before
+    /// it hears of the other.
+    fn overtake(&mut self) {
+        let Some(leader) = self.leader().filter(|leader| self.is_running(*leader)) else { return };
+        let id = self.members[leader].id;
+        let mut ids = self.ids();
+        ids.sort_by_key(|other| *other != id);
+        let (mode, symmetry) = (Mode::Isolate, Symmetry::Both);
+        let broken = self.wire.part(&ids, mode, symmetry, &mut self.nemesis.random);
+        self.event(|_| What::Links { broken });
+        self.nemesis.partings += 1;
+        let parting = self.nemesis.partings;
+        let election = self.options.election_timeout_max();
+        let leases = self.nemesis.random.below(2 * self.options.workload.ttl_max * 1_000_000);
+        let ends = self.now + election + leases;
+        self.pause_until(leader, ends);
+        self.queue.push(ends + election / 2, Happening::Heal { parting });
+    }
 
     fn bounce(&mut self) -> Verdict {
         self.strike(Fault::Bounce);

@@ -183,14 +183,18 @@ impl Cluster {
 
     /// Stops a member's process where it stands.
     pub(super) fn pause(&mut self, at: usize) {
-        if !self.is_running(at) {
-            return;
+        if self.is_running(at) {
+            let lasting = self.nemesis.lasting(&self.options.nemesis);
+            self.pause_until(at, self.now + lasting);
         }
+    }
+
+    /// Stops the process of a member that is running, until some time.
+    pub(super) fn pause_until(&mut self, at: usize, until: u64) {
         self.members[at].process().running = Running::Paused;
         let (id, life) = (self.members[at].id, self.members[at].life);
         self.event(|_| What::Pause { member: id });
-        let lasting = self.nemesis.lasting(&self.options.nemesis);
-        self.queue.push(self.now + lasting, Happening::Resume { at, life });
+        self.queue.push(until, Happening::Resume { at, life });
     }
 
     /// Lets a member's process go on.
