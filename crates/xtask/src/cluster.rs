@@ -392,8 +392,12 @@ impl Cluster {
             !process::is_running(&self.state, &node.process("kubelet")),
             "{name} runs; `cluster mend {name}` plugs its cable in"
         );
-        self.mend(name)?;
-        node::start(&self.state, &self.programs, node)
+        if !network::is_connected(node) {
+            network::connect(node)?;
+        }
+        node::start(&self.state, &self.programs, node)?;
+        // If Kubernetes has forgotten the node, it gets another part of the pods' network.
+        connect_pods(&self.state, &self.kubectl, &self.nodes()?)
     }
 
     /// Pulls the cable of a node.
