@@ -8,6 +8,7 @@
 
 mod behaviour;
 mod ground;
+mod helm;
 mod subject;
 mod witness;
 
@@ -22,11 +23,12 @@ use crate::args::Args;
 use crate::cluster::layout::State;
 use crate::cluster::plane::Store;
 use crate::cluster::programs;
-use crate::cluster::run::{must, step};
+use crate::cluster::run::step;
 use crate::cluster::{self, Cluster};
 use crate::command::CommandLine;
 use crate::e2e::behaviour::{BEHAVIOURS, Behaviour};
 use crate::e2e::ground::Ground;
+use crate::e2e::helm::Helm;
 use crate::e2e::subject::{Keeper, Subject};
 use crate::e2e::witness::{Seen, Witness};
 use crate::image::{self, Speed};
@@ -47,8 +49,6 @@ happens in earnest, while a client writes and reads. The result is in target/e2e
 
 behaviours, in order:
 ";
-/// How long the operator may take to be installed.
-const INSTALL_LIMIT: &str = "120s";
 
 /// Runs what is asked for.
 pub(crate) fn run(workspace: &Workspace, mut args: Args) -> Result<ExitCode> {
@@ -138,11 +138,12 @@ impl Run<'_> {
             keeper: self.keeper,
             kubectl: self.cluster.kubectl.clone(),
             etcdctl: tools::path_or_build("etcdctl")?,
+            helm: Helm::find(self.workspace, self.state, &self.cluster.kubectl)?,
         };
         subject.remove()?;
         self.cluster.sweep()?;
         if self.keeper == Keeper::Operator {
-            step("e2e: installing the operator", || self.install())?;
+            step("e2e: installing the operator", || subject.helm.install())?;
         }
         let (outcomes, end) = self.happen(&subject, behaviours)?;
         subject.remove()?;
@@ -186,28 +187,6 @@ impl Run<'_> {
         }
         let end = step("e2e: looking for every write", || witness.end())?;
         Ok((outcomes, end))
-    }
-
-    /// Installs the operator; one that is there from before starts again, as its image may be
-    /// another one under the same name.
-    fn install(&self) -> Result<()> {
-        let kubectl = &self.cluster.kubectl;
-        let deployment = ["-n", "holdfast-system", "get", "deployment", "holdfast-operator"];
-        let was_there = kubectl.must(&deployment).is_ok();
-        let helm = tools::path_or_build("helm")?.display().to_string();
-        let chart = self.workspace.root.join("charts/holdfast-operator").display().to_string();
-        let config = self.state.kubeconfig().display().to_string();
-        let mut words = vec![helm.as_str(), "--kubeconfig", &config, "upgrade", "--install"];
-        words.extend(["holdfast-operator", &chart, "-n", "holdfast-system", "--create-namespace"]);
-        words.extend(["--wait", "--timeout", INSTALL_LIMIT]);
-        must(&words)?;
-        if was_there {
-            let name = "deployment/holdfast-operator";
-            kubectl.must(&["-n", "holdfast-system", "rollout", "restart", name])?;
-            let limit = format!("--timeout={INSTALL_LIMIT}");
-            kubectl.must(&["-n", "holdfast-system", "rollout", "status", name, &limit])?;
-        }
-        Ok(())
     }
 }
 

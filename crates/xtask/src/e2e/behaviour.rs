@@ -4,10 +4,11 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 use crate::cluster::Cluster;
 use crate::cluster::run::wait_for;
+use crate::e2e::helm;
 use crate::e2e::subject::{NAME, NAMESPACE, Subject, ensure_members};
 
 /// How long the cluster may take to be whole again.
@@ -49,6 +50,7 @@ pub(super) const BEHAVIOURS: &[Behaviour] = &[
     operators("disk-lost", "a node fails, and its volumes are lost with it", false, disk_lost),
     common("quorum-lost", "two of three nodes fail, and start again", false, quorum_lost),
     common("all-deleted", "all pods are deleted at once", true, all_deleted),
+    operators("reinstalled", "the operator is removed, and comes back by Helm", true, reinstalled),
     operators("hibernated", "no members, and back", false, hibernated),
     operators("recreated", "deleted, and made again over its volumes", false, recreated),
 ];
@@ -158,7 +160,7 @@ fn killed(subject: &Subject, _: &Cluster) -> Result<()> {
 fn kill_operator(subject: &Subject) {
     let _ = subject.kubectl.must(&[
         "-n",
-        "holdfast-system",
+        helm::NAMESPACE,
         "delete",
         "pods",
         "--all",
@@ -212,6 +214,26 @@ fn quorum_lost(subject: &Subject, cluster: &Cluster) -> Result<()> {
 fn recovered(subject: &Subject) -> Result<()> {
     subject.kubectl.must(&["wait", "--for=condition=Ready", "nodes", "--all", "--timeout=60s"])?;
     whole(subject)?;
+    subject.leader().map(drop)
+}
+
+/// Clusters go on without the operator; when it is back, the chart tests itself.
+fn reinstalled(subject: &Subject, _: &Cluster) -> Result<()> {
+    let before = subject.pods()?;
+    subject.helm.uninstall()?;
+    deleted_alone(subject)?;
+    subject.helm.install()?;
+    whole(subject)?;
+    subject.helm.test()?;
+    let kept = subject.pods()?.into_values().filter(|uid| before.values().any(|old| old == uid));
+    ensure!(kept.count() == 2, "the operator has restarted members because it was installed");
+    Ok(())
+}
+
+/// The pod of the leader is deleted, and nobody but Kubernetes is there to see it.
+fn deleted_alone(subject: &Subject) -> Result<()> {
+    let leader = subject.leader()?;
+    subject.ask(&["delete", "pod", &leader, "--timeout=60s"])?;
     subject.leader().map(drop)
 }
 

@@ -9,6 +9,7 @@ use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
 use crate::cluster::run::{Kubectl, must, wait_for};
+use crate::e2e::helm::Helm;
 
 /// Where it lives.
 pub(super) const NAMESPACE: &str = "e2e";
@@ -34,6 +35,7 @@ pub(super) struct Subject {
     pub(super) keeper: Keeper,
     pub(super) kubectl: Kubectl,
     pub(super) etcdctl: PathBuf,
+    pub(super) helm: Helm,
 }
 
 impl Subject {
