@@ -131,6 +131,15 @@ impl Cluster {
         self.tell_failure(from, peer)
     }
 
+    /// Gives up the images on their way to a member that dies. It must be now: what is dropped
+    /// removes its file, which may bear the name of one of the next life. The senders hear that
+    /// their connections broke.
+    pub(super) fn break_off_incoming(&mut self, at: usize) {
+        let before = self.transfers.len();
+        self.transfers.retain(|_, transfer| transfer.to.0 != at);
+        self.probes.hit_if(Probe::ImageBrokeOff, self.transfers.len() < before);
+    }
+
     fn tell_failure(&mut self, (at, life): (usize, u64), peer: MemberId) -> Verdict {
         if self.lives(at, life) { self.give(at, Event::SnapshotFailed(peer)) } else { Ok(()) }
     }

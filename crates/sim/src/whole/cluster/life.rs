@@ -143,6 +143,7 @@ impl Cluster {
             let leads = process.published.role == RoleKind::Leader;
             self.probes.hit_if(Probe::LeaderCrashed, leads);
             self.event(|_| What::Crash { member: id });
+            self.break_off_incoming(at);
             self.lose_connections(at);
         }
         let all_down = self.members.iter().all(|member| !member.is_up());

@@ -46,9 +46,20 @@ impl Cluster {
 
     /// The configurations that may be in force somewhere.
     fn memberships(&self) -> Vec<Membership> {
+        self.memberships_of(|_| true)
+    }
+
+    /// Those of the healed members. Others cannot change theirs any more, and may have stopped
+    /// listening long ago: what they think of who is a member does not count.
+    fn healed_memberships(&self) -> Vec<Membership> {
+        let healed = self.healed();
+        self.memberships_of(|id| healed.contains(&id))
+    }
+
+    fn memberships_of(&self, is_meant: impl Fn(u64) -> bool) -> Vec<Membership> {
         let mut memberships: Vec<Membership> = Vec::new();
-        let processes = self.members.iter().filter_map(|member| member.process.as_ref());
-        for process in processes {
+        let meant = self.members.iter().filter(|member| is_meant(member.id));
+        for process in meant.filter_map(|member| member.process.as_ref()) {
             let membership = &*process.published.membership;
             if !membership.incoming().is_empty() && !memberships.contains(membership) {
                 memberships.push(membership.clone());
@@ -230,15 +241,14 @@ impl Cluster {
         let healed = self.healed();
         let votes = |id: MemberId| Some(healed.contains(&id.0));
         let wins = |membership: &Membership| membership.quorum().vote_result(votes);
-        !healed.is_empty()
-            && self.memberships().iter().all(|membership| wins(membership) == VoteResult::Won)
+        !healed.is_empty() && self.healed_memberships().iter().all(|of| wins(of) == VoteResult::Won)
     }
 
     /// Changes of the members that were under way come into force among those who are healed: who
     /// is removed by one of them need not get on, and who is needed by one is healed as well.
     fn follow_changes(&mut self) -> Verdict {
         let before = self.healed();
-        let memberships = self.memberships();
+        let memberships = self.healed_memberships();
         // One that never heard of its removal waits for somebody who does not come.
         let is_gone = |id: &u64| {
             self.members[place(*id)].standing == Standing::Removed
