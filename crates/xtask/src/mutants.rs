@@ -1,9 +1,10 @@
 //! `cargo xtask mutants`: does the simulator find the bugs that it is there to find?
 //!
 //! A planted bug is a text file in `crates/sim/mutants` that says which text of the product is
-//! replaced by what, and whether the simulator of cores or that of whole members must find it; the README there tells how to write one. All of them are planted in a *copy*
-//! of the sources, below the target directory, so that one build holds every bug and the product
-//! holds none. At run time the environment selects the bug that is on:
+//! replaced by what, and whether the simulator of cores or that of whole members must find it; the
+//! README there tells how to write one. All of them are planted in a *copy* of the sources, below
+//! the target directory, so that one build holds every bug and the product holds none. At run time
+//! the environment selects the bug that is on:
 //!
 //! ```text
 //! crates/** ──copy──► target/mutants/src ──build──► one simulator

@@ -1,7 +1,7 @@
 //! Hunting: running seeds with a bug selected until the simulator objects.
 //!
-//! The simulator's part is `sim hunt --from SEED --seeds-max N`, or `sim whole hunt …`: it runs seeds
-//! from SEED on, exits with 0 if N of them pass, and else with 1 after a line
+//! The simulator's part is `sim hunt --from SEED --seeds-max N`, or `sim whole hunt …`: it runs
+//! seeds from SEED on, exits with 0 if N of them pass, and else with 1 after a line
 //! `found after COUNT seeds by ORACLE: TEXT`.
 
 use std::collections::{BTreeMap, VecDeque};
