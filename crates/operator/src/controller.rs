@@ -63,8 +63,6 @@ struct Context {
 /// Why a cluster could not be looked after this time.
 #[derive(Debug, thiserror::Error)]
 enum Failure {
-    #[error("nothing is followed any more")]
-    Blind(#[from] kube::runtime::reflector::store::WriterDropped),
     #[error("it could not be looked at: {0:#}")]
     Observe(anyhow::Error),
     #[error("its status could not be written: {0}")]
@@ -78,7 +76,7 @@ impl Failure {
     /// next is newer.
     fn passes(&self) -> bool {
         match self {
-            Failure::Blind(_) | Failure::Observe(_) => false,
+            Failure::Observe(_) => false,
             Failure::Status(error) => is_conflict(error),
             Failure::Step(_, error) => {
                 error.downcast_ref::<kube::Error>().is_some_and(is_conflict)
@@ -89,7 +87,6 @@ impl Failure {
 
     fn kind(&self) -> &'static str {
         match self {
-            Failure::Blind(_) => "blind",
             Failure::Observe(_) => "observe",
             Failure::Status(_) => "status",
             Failure::Step(..) => "step",
@@ -118,6 +115,10 @@ pub async fn run(client: Client, settings: Settings, metrics: Arc<Metrics>) {
         domain: settings.domain,
         client,
     });
+    // Waited for here and once: of several who wait for one cache, only one is woken.
+    if context.caches.ready().await.is_err() {
+        return;
+    }
     let noticed = stream::unfold(noticed, async |mut noticed: mpsc::UnboundedReceiver<_>| {
         noticed.recv().await.map(|notice| (notice, noticed))
     });
@@ -161,7 +162,6 @@ async fn look_after(cluster: &RaftCluster, context: &Context) -> Result<Action, 
         return Ok(Action::await_change());
     }
     let Context { client, caches, dialer, .. } = context;
-    caches.ready().await?;
     let view = observe(client, caches, dialer, cluster, &site).await.map_err(Failure::Observe)?;
     let plan = plan(&cluster.spec, &view.observed);
     context.metrics.show(&site.namespace, &site.name, cluster.spec.replicas, &plan.status);
