@@ -36,6 +36,7 @@ use crate::cluster::plane::Store;
 use crate::cluster::process::Stop;
 use crate::cluster::programs::Programs;
 use crate::cluster::run::{Kubectl, step, wait_for};
+use crate::image;
 use crate::tools;
 use crate::workspace::Workspace;
 
@@ -171,7 +172,7 @@ pub(crate) fn up(
     let programs = Programs::find_or_build()?;
     let holdfast = match store {
         Store::Etcd => None,
-        Store::Holdfast => Some(programs::holdfast(&workspace.target, &workspace.root)?),
+        Store::Holdfast => Some(image::server(workspace)?),
     };
     let foreign = FOREIGN.map(PathBuf::from).into_iter().filter(|path| !path.exists()).collect();
     let description = Description { nodes, store, forwarding: network::forwarding()?, foreign };

@@ -102,6 +102,12 @@ pub(crate) fn build(workspace: &Workspace, names: &[String], speed: Speed) -> Re
     Ok(archives)
 }
 
+/// Builds the server as it is in its image, quickly, and returns its path.
+pub(crate) fn server(workspace: &Workspace) -> Result<PathBuf> {
+    let binary = selected(&["holdfast".to_owned()])?.pop().context("there is such an image")?;
+    build_binary(workspace, binary, Speed::Fast)
+}
+
 /// The image that each pod has beside its own, made from a program that does nothing.
 pub(crate) fn pause(program: &Path, directory: &Path) -> Result<PathBuf> {
     let archive = directory.join("pause.tar");

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 
 use crate::cluster::run::must;
 use crate::tools;
@@ -142,24 +142,4 @@ fn is_there(program: &str) -> bool {
 
 fn is_root() -> bool {
     must(&["id", "-u"]).is_ok_and(|text| text.trim() == "0")
-}
-
-/// Finds Holdfast's server, or builds it.
-pub(super) fn holdfast(target: &Path, root: &Path) -> Result<PathBuf> {
-    let program = target.join("release").join("holdfast");
-    let status = crate::command::CommandLine::new([
-        "cargo",
-        "build",
-        "--release",
-        "--quiet",
-        "--package",
-        "server",
-        "--bin",
-        "holdfast",
-    ])
-    .status(root)?;
-    if !status.success() || !program.is_file() {
-        bail!("Holdfast's server cannot be built; `cargo build --release -p server` says why");
-    }
-    Ok(program)
 }

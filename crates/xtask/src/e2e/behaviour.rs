@@ -225,6 +225,9 @@ fn reinstalled(subject: &Subject, _: &Cluster) -> Result<()> {
     subject.helm.install()?;
     whole(subject)?;
     subject.helm.test()?;
+    // It looks after what was there before it, too.
+    subject.patch(r#"{"spec":{"update":{"stabilizationSeconds":4}}}"#)?;
+    whole(subject)?;
     let kept = subject.pods()?.into_values().filter(|uid| before.values().any(|old| old == uid));
     ensure!(kept.count() == 2, "the operator has restarted members because it was installed");
     Ok(())
