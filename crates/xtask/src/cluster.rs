@@ -66,7 +66,8 @@ A real Kubernetes on this machine, as root, without Docker: nodes are network na
 const NODES_LIMIT: Duration = Duration::from_secs(90);
 const DESCRIPTION: &str = "cluster.json";
 /// Where containerd, the CNI plugins and the kubelet write whatever they are told.
-const FOREIGN: [&str; 3] = ["/run/containerd", "/var/lib/cni", "/var/lib/kubelet"];
+const FOREIGN: [&str; 4] =
+    ["/run/containerd", "/var/lib/cni", "/var/lib/kubelet", "/var/log/containers"];
 
 /// Does what is asked for.
 pub(crate) fn run(workspace: &Workspace, mut args: Args) -> Result<ExitCode> {

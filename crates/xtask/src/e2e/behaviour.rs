@@ -1,7 +1,7 @@
 //! What happens to the cluster, one behaviour after the other. Each ends when the cluster is whole
 //! again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
@@ -203,7 +203,8 @@ fn disk_lost(subject: &Subject, cluster: &Cluster) -> Result<()> {
 fn quorum_lost(subject: &Subject, cluster: &Cluster) -> Result<()> {
     let leader = subject.leader()?;
     let follower = subject.follower()?;
-    let nodes = [subject.node_of(&leader)?, subject.node_of(&follower)?];
+    // Both may be on one: that does as well.
+    let nodes = BTreeSet::from([subject.node_of(&leader)?, subject.node_of(&follower)?]);
     nodes.iter().try_for_each(|node| cluster.lose(node, false))?;
     std::thread::sleep(NOTICE);
     nodes.iter().try_for_each(|node| cluster.bring_back(node))?;
