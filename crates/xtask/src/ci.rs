@@ -64,8 +64,8 @@ fn steps() -> Vec<Step> {
             name: "planted bugs of the planner",
             command: cargo(&["xtask", "mutants", "--planner"]),
         },
-        // It wants root and programs that are built from Go; without them it says so and is skipped,
-        // as are the tests that want them.
+        // It wants root and programs that are built from Go; without them it says so and is
+        // skipped, as are the tests that want them.
         Step { name: "Kubernetes", command: cargo(&["xtask", "e2e", "--quick", "--if-possible"]) },
     ]
 }

@@ -206,10 +206,10 @@ fn witness(workspace: &Workspace) -> Result<PathBuf> {
 
 /// A table of what was seen.
 fn report(outcomes: &[Outcome], end: &Seen) -> String {
-    let mut text =
-        "| behaviour | took, s | writes | not answered | longest gap, ms | reads | lost | disordered |\n\
+    let mut text = "| behaviour | took, s | writes | not answered | longest gap, ms | reads | lost | \
+                    disordered |\n\
                     | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n"
-            .to_owned();
+        .to_owned();
     for Outcome { name, took, seen } in outcomes {
         text.push_str(&format!(
             "| {name} | {:.1} | {} | {} | {} | {} | {} | {} |\n",
