@@ -204,12 +204,15 @@ fn witness(workspace: &Workspace) -> Result<PathBuf> {
     Ok(workspace.target.join("debug").join("witness"))
 }
 
+/// The head of the table of what was seen.
+const HEAD: &str = "\
+| behaviour | took, s | writes | not answered | longest gap, ms | reads | lost | disordered |
+| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |
+";
+
 /// A table of what was seen.
 fn report(outcomes: &[Outcome], end: &Seen) -> String {
-    let mut text = "| behaviour | took, s | writes | not answered | longest gap, ms | reads | lost | \
-                    disordered |\n\
-                    | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n"
-        .to_owned();
+    let mut text = String::from(HEAD);
     for Outcome { name, took, seen } in outcomes {
         text.push_str(&format!(
             "| {name} | {:.1} | {} | {} | {} | {} | {} | {} |\n",
