@@ -180,13 +180,15 @@ impl Member {
         let mut client = ClusterClient::new(self.channel.clone());
         let request = MemberPromoteRequest { id: id.0 };
         // Whoever is in sync with the leader by our measure need not be so by the leader's.
-        let refused = |status: &tonic::Status| status.code() == tonic::Code::FailedPrecondition;
-        match tokio::time::timeout(CHANGE_LIMIT, client.member_promote(request)).await {
-            Ok(Err(status)) if refused(&status) => {
-                Err(TooEarly(status.message().to_owned()).into())
+        let promoted = async {
+            match client.member_promote(request).await {
+                Err(status) if status.code() == tonic::Code::FailedPrecondition => {
+                    Ok(tonic::Response::new(Err(TooEarly(status.message().to_owned()))))
+                }
+                answer => answer.map(|_| tonic::Response::new(Ok(()))),
             }
-            answer => within(CHANGE_LIMIT, std::future::ready(answer?)).await.map(drop),
-        }
+        };
+        Ok(within(CHANGE_LIMIT, promoted).await??)
     }
 
     /// Removes a member for good.
