@@ -114,10 +114,8 @@ impl Queue {
             steps.push(Step::Reset(image.id));
             steps.push(Step::Mark(image.clone()));
         }
-        for entry in batch.entries {
-            record::put_entry(payload, entry);
-            steps.push(Step::Entry(entry.id()));
-        }
+        record::put_entries(payload, batch.entries);
+        steps.extend(batch.entries.iter().map(|entry| Step::Entry(entry.id())));
         if let Some(state) = &batch.hard_state {
             record::put_hard_state(payload, state);
             steps.push(Step::HardState(*state));

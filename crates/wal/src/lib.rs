@@ -36,17 +36,17 @@
 //! the segments before can be dropped. One sector is kept free for the footer.
 //!
 //! ```text
-//! header, in the payload of sector 0            record, at a multiple of 8 bytes
-//!    0  8  "HOLDFWAL"                              0  4  bytes of the body, without padding
-//!    8  4  version: 1                              4  1  type
-//!   12  4  sectors in this segment                 5  1  kind
-//!   16  8  ID of the log                           6  2  zero
-//!   24  4  number of the segment before, or 0      8  8  index
-//!   28  4  sector at which that one ends          16  8  term
-//!   32  4  checksum of the sector before that     24  …  body, zeros to a multiple of 8
-//!   36  4  zero
-//!   40  8  index, 48 8 term of the last entry
-//!          where this segment begins
+//! header, in the payload of sector 0            record, right behind the one before
+//!    0  8  "HOLDFWAL"                              0  1  type, the upper 4 bits, and kind
+//!    8  4  version: 2                              1  …  bytes of the body: a length
+//!   12  4  sectors in this segment                 …  8  index  ┐ not if the type is 7
+//!   16  8  ID of the log                           …  8  term   ┘
+//!   24  4  number of the segment before, or 0      …  …  body
+//!   28  4  sector at which that one ends
+//!   32  4  checksum of the sector before that   length, of 1 to 5 bytes
+//!   36  4  zero                                    7 bits in each byte, the lowest first; the
+//!   40  8  index, 48 8 term of the last entry      highest bit of all but the last is set; no
+//!          where this segment begins               byte too many
 //!
 //! type          kind                index, term       body
 //! 1 entry       0 nothing           of the entry      –
@@ -58,6 +58,10 @@
 //! 5 reset       0                   new base          –
 //! 6 footer      0 continued         last entry        units 4, entries 4, lowest and highest
 //!               1 closed                              index 8 + 8 of this segment
+//! 7 next entry  0, 1, 2 as 1        of the record     as 1
+//!               3 short command     before, an entry: how many bytes, 1, of the command before
+//!                                   index + 1, and    this one begins with, 32 at most; then
+//!                                   the same term     the rest of it
 //!
 //! membership: voters, voters before a change, learners, voters to be learners; each a number of
 //! IDs, 8, and the IDs, 8 each
@@ -114,6 +118,10 @@
 //!   before it was written. Therefore every start begins a segment.
 //! - **Commits begin at a new sector.** Without that, a write could tear what an earlier one had
 //!   made durable, and rule 2 would not hold. It costs 256 bytes a commit on average.
+//! - **Entries of a batch lean on each other, those of two batches do not.** They have consecutive
+//!   indexes and mostly one term, and the commands of one member begin alike. Two bytes of
+//!   head and one are left of what was 24 and 17. A batch is read without another, whatever unit
+//!   it comes to stand in.
 //! - **Segments are zeroed by writing.** A file that grows, or is only reserved, costs a journal
 //!   write with each sync.
 //! - **A full disk is met only when a segment is made**, where nothing of the log is touched yet.

@@ -3,6 +3,9 @@
 //! The layout is drawn in the documentation of the crate. Numbers that stand on a disk are never
 //! given another meaning.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
@@ -11,17 +14,32 @@ use raft::{
     SnapshotMeta, Term,
 };
 
-/// Bytes of a record before its body.
-const HEAD_BYTES: usize = 24;
-/// Records begin at multiples of this many bytes.
-const ALIGNMENT: usize = 8;
+/// The most bytes of a command that are not written because the command before begins alike: what
+/// stands before the body of a command, and a little of it.
+const SHARED_BYTES_MAX: usize = 32;
+/// Lengths are written in groups of so many bits, the lowest first.
+const GROUP_BITS: u32 = 7;
+/// Set in every group but the last.
+const MORE: u8 = 1 << GROUP_BITS;
 
+/// An entry, with index and term.
 const ENTRY: u8 = 1;
 const HARD_STATE: u8 = 2;
 const MARK: u8 = 3;
 const TRIM: u8 = 4;
 const RESET: u8 = 5;
 const FOOTER: u8 = 6;
+/// An entry right behind another: of the next index, and of the same term.
+const NEXT: u8 = 7;
+
+/// The kinds of entries.
+mod kind {
+    pub(super) const NOTHING: u8 = 0;
+    pub(super) const COMMAND: u8 = 1;
+    pub(super) const MEMBERSHIP: u8 = 2;
+    /// A command without the bytes that the command before begins with as well.
+    pub(super) const SHORT_COMMAND: u8 = 3;
+}
 
 /// One fact of the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,25 +85,58 @@ pub(crate) enum Ending {
 struct Parts<'a> {
     tag: u8,
     kind: u8,
-    id: EntryId,
+    /// `None` if the tag is [`NEXT`].
+    id: Option<EntryId>,
     body: &'a [u8],
     /// The rest of the body.
     more: &'a [u8],
 }
 
-/// Appends an entry. The command is copied once.
-pub(crate) fn put_entry(out: &mut Vec<u8>, entry: &Entry) {
-    let id = entry.id();
+/// Appends the entries of a batch. Each command is copied once.
+pub(crate) fn put_entries(out: &mut Vec<u8>, entries: &[Entry]) {
+    let mut before = None;
+    for entry in entries {
+        put_entry(out, before, entry);
+        before = Some(entry);
+    }
+}
+
+/// Appends an entry; `before` is the one that was appended last, if nothing was since.
+fn put_entry(out: &mut Vec<u8>, before: Option<&Entry>, entry: &Entry) {
+    let before =
+        before.filter(|before| before.term == entry.term && before.index == entry.index.previous());
+    let (tag, id) = match before {
+        Some(_) => (NEXT, None),
+        None => (ENTRY, Some(entry.id())),
+    };
     match &entry.payload {
-        Payload::Noop => put(out, &Parts { tag: ENTRY, kind: 0, id, body: &[], more: &[] }),
+        Payload::Noop => put(out, &Parts { tag, kind: kind::NOTHING, id, body: &[], more: &[] }),
         Payload::Command(command) => {
-            put(out, &Parts { tag: ENTRY, kind: 1, id, body: command, more: &[] });
+            // One byte says how many are shared.
+            let shared = before.map_or(0, |before| shared_len(before, command));
+            if 1 < shared {
+                let len = [u8::try_from(shared).expect("it is limited")];
+                let more = &command[shared..];
+                put(out, &Parts { tag, kind: kind::SHORT_COMMAND, id, body: &len, more });
+            } else {
+                put(out, &Parts { tag, kind: kind::COMMAND, id, body: command, more: &[] });
+            }
         }
         Payload::Membership(change) => {
-            let body = membership_bytes(&change.membership);
-            put(out, &Parts { tag: ENTRY, kind: 2, id, body: &body, more: &change.context });
+            let (body, more) = (&membership_bytes(&change.membership)[..], &change.context[..]);
+            put(out, &Parts { tag, kind: kind::MEMBERSHIP, id, body, more });
         }
     }
+}
+
+/// Returns how many of its first bytes a command need not write out.
+fn shared_len(before: &Entry, command: &[u8]) -> usize {
+    let before: &[u8] = match &before.payload {
+        Payload::Command(before) => before,
+        Payload::Noop | Payload::Membership(_) => &[],
+    };
+    let pairs = before.iter().zip(command).take(SHARED_BYTES_MAX);
+    pairs.take_while(|(before, now)| before == now).count()
 }
 
 /// Appends term, vote and commit hint.
@@ -93,23 +144,23 @@ pub(crate) fn put_hard_state(out: &mut Vec<u8>, state: &HardState) {
     let id = EntryId::new(state.commit, state.term);
     let vote = state.vote.map(|vote| vote.0.to_le_bytes());
     let body: &[u8] = vote.as_ref().map_or(&[], |bytes| bytes);
-    put(out, &Parts { tag: HARD_STATE, kind: 0, id, body, more: &[] });
+    put(out, &Parts { tag: HARD_STATE, kind: 0, id: Some(id), body, more: &[] });
 }
 
 /// Appends a snapshot mark.
 pub(crate) fn put_mark(out: &mut Vec<u8>, mark: &SnapshotMeta) {
     let body = membership_bytes(&mark.membership);
-    put(out, &Parts { tag: MARK, kind: 0, id: mark.id, body: &body, more: &[] });
+    put(out, &Parts { tag: MARK, kind: 0, id: Some(mark.id), body: &body, more: &[] });
 }
 
 /// Appends a trim.
 pub(crate) fn put_trim(out: &mut Vec<u8>, id: EntryId) {
-    put(out, &Parts { tag: TRIM, kind: 0, id, body: &[], more: &[] });
+    put(out, &Parts { tag: TRIM, kind: 0, id: Some(id), body: &[], more: &[] });
 }
 
 /// Appends a reset.
 pub(crate) fn put_reset(out: &mut Vec<u8>, id: EntryId) {
-    put(out, &Parts { tag: RESET, kind: 0, id, body: &[], more: &[] });
+    put(out, &Parts { tag: RESET, kind: 0, id: Some(id), body: &[], more: &[] });
 }
 
 /// Appends a segment's footer.
@@ -123,19 +174,30 @@ pub(crate) fn put_footer(out: &mut Vec<u8>, footer: &Footer) {
     body.extend_from_slice(&footer.entries.to_le_bytes());
     body.extend_from_slice(&footer.indexes.0.0.to_le_bytes());
     body.extend_from_slice(&footer.indexes.1.0.to_le_bytes());
-    put(out, &Parts { tag: FOOTER, kind, id: footer.last, body: &body, more: &[] });
+    put(out, &Parts { tag: FOOTER, kind, id: Some(footer.last), body: &body, more: &[] });
 }
 
 fn put(out: &mut Vec<u8>, parts: &Parts<'_>) {
     let len = parts.body.len() + parts.more.len();
     let len = u32::try_from(len).expect("an entry is far below four gigabytes");
-    out.extend_from_slice(&len.to_le_bytes());
-    out.extend_from_slice(&[parts.tag, parts.kind, 0, 0]);
-    out.extend_from_slice(&parts.id.index.0.to_le_bytes());
-    out.extend_from_slice(&parts.id.term.0.to_le_bytes());
+    out.push(parts.tag << 4 | parts.kind);
+    put_length(out, len);
+    if let Some(id) = parts.id {
+        out.extend_from_slice(&id.index.0.to_le_bytes());
+        out.extend_from_slice(&id.term.0.to_le_bytes());
+    }
     out.extend_from_slice(parts.body);
     out.extend_from_slice(parts.more);
-    out.resize(out.len().next_multiple_of(ALIGNMENT), 0);
+}
+
+fn put_length(out: &mut Vec<u8>, length: u32) {
+    let mut rest = length;
+    while u32::from(MORE) <= rest {
+        let group = u8::try_from(rest % u32::from(MORE)).expect("seven bits");
+        out.push(MORE | group);
+        rest >>= GROUP_BITS;
+    }
+    out.push(u8::try_from(rest).expect("what is left is below 128"));
 }
 
 fn membership_bytes(membership: &Membership) -> Vec<u8> {
@@ -161,7 +223,19 @@ pub(crate) fn read_all(payload: &[u8]) -> Result<Vec<Record>, String> {
     let mut reader = Reader { rest: payload };
     let mut records = Vec::new();
     while !reader.rest.is_empty() {
-        records.push(reader.record()?);
+        let before = match records.last() {
+            Some(Record::Entry(entry)) => Some(entry),
+            Some(
+                Record::HardState(_)
+                | Record::Mark(_)
+                | Record::Trim(_)
+                | Record::Reset(_)
+                | Record::Footer(_),
+            )
+            | None => None,
+        };
+        let record = reader.record(before)?;
+        records.push(record);
     }
     Ok(records)
 }
@@ -171,21 +245,31 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    fn record(&mut self) -> Result<Record, String> {
-        let len = usize::try_from(self.u32()?).map_err(|error| error.to_string())?;
-        let head = self.take(4)?;
-        let (tag, kind) = (head[0], head[1]);
-        let id = EntryId::new(Index(self.u64()?), Term(self.u64()?));
-        let body = self.take(len)?;
-        self.take((HEAD_BYTES + len).next_multiple_of(ALIGNMENT) - HEAD_BYTES - len)?;
-        let mut body = Reader { rest: body };
+    /// Reads one record; `before` is the entry right before it.
+    fn record(&mut self, before: Option<&Entry>) -> Result<Record, String> {
+        let head = self.byte()?;
+        let (tag, kind) = (head >> 4, head & 0xf);
+        let len = self.length()?;
+        let id = match tag {
+            ENTRY..=FOOTER => EntryId::new(Index(self.u64()?), Term(self.u64()?)),
+            NEXT => {
+                let before = before.ok_or("an entry that should follow another, and does not")?;
+                EntryId::new(following(before.index)?, before.term)
+            }
+            _ => return Err(format!("a record of the unknown type {tag}.{kind}")),
+        };
+        let mut body = Reader { rest: self.take(len)? };
         let record = match (tag, kind) {
-            (ENTRY, 0) => Record::Entry(entry(id, Payload::Noop)),
-            (ENTRY, 1) => {
+            (ENTRY | NEXT, kind::NOTHING) => Record::Entry(entry(id, Payload::Noop)),
+            (ENTRY | NEXT, kind::COMMAND) => {
                 let command = Bytes::copy_from_slice(body.take_rest());
                 Record::Entry(entry(id, Payload::Command(command)))
             }
-            (ENTRY, 2) => {
+            (NEXT, kind::SHORT_COMMAND) => {
+                let command = body.short_command(before)?;
+                Record::Entry(entry(id, Payload::Command(command)))
+            }
+            (ENTRY | NEXT, kind::MEMBERSHIP) => {
                 let membership = body.membership()?;
                 let context = Bytes::copy_from_slice(body.take_rest());
                 let change = MembershipChange { membership, context };
@@ -213,6 +297,19 @@ impl<'a> Reader<'a> {
         Ok(record)
     }
 
+    /// Reads a command that begins like that of the entry before.
+    fn short_command(&mut self, before: Option<&Entry>) -> Result<Bytes, String> {
+        let before: &[u8] = match before.map(|before| &before.payload) {
+            Some(Payload::Command(before)) => before,
+            Some(Payload::Noop | Payload::Membership(_)) | None => &[],
+        };
+        let len = usize::from(self.byte()?);
+        let shared = before.get(..len).filter(|_| len <= SHARED_BYTES_MAX).ok_or_else(|| {
+            format!("a command that begins with {len} bytes of one of {}", before.len())
+        })?;
+        Ok(Bytes::from([shared, self.take_rest()].concat()))
+    }
+
     fn membership(&mut self) -> Result<Membership, String> {
         let mut sets: [BTreeSet<MemberId>; 4] = Default::default();
         for set in &mut sets {
@@ -225,12 +322,32 @@ impl<'a> Reader<'a> {
             .ok_or_else(|| "a membership that contradicts itself".to_owned())
     }
 
+    /// Reads a length, which has no group too many.
+    fn length(&mut self) -> Result<usize, String> {
+        let mut length = 0;
+        for shift in (0..u32::BITS).step_by(GROUP_BITS as usize) {
+            let group = self.byte()?;
+            length |= u64::from(group & !MORE) << shift;
+            if group & MORE == 0 {
+                let is_shortest = group != 0 || shift == 0;
+                let length = u32::try_from(length).ok().filter(|_| is_shortest);
+                let length = length.ok_or("a length that is not written as lengths are")?;
+                return usize::try_from(length).map_err(|error| error.to_string());
+            }
+        }
+        Err("a length of more than five bytes".to_owned())
+    }
+
     fn u64(&mut self) -> Result<u64, String> {
         Ok(u64::from_le_bytes(self.take(8)?.try_into().expect("eight bytes")))
     }
 
     fn u32(&mut self) -> Result<u32, String> {
         Ok(u32::from_le_bytes(self.take(4)?.try_into().expect("four bytes")))
+    }
+
+    fn byte(&mut self) -> Result<u8, String> {
+        Ok(self.take(1)?[0])
     }
 
     fn take_rest(&mut self) -> &'a [u8] {
@@ -245,6 +362,12 @@ impl<'a> Reader<'a> {
         self.rest = rest;
         Ok(taken)
     }
+}
+
+/// Returns the index after one that was read.
+fn following(index: Index) -> Result<Index, String> {
+    let following = index.0.checked_add(1);
+    following.map(Index).ok_or_else(|| format!("an entry after index {index}, the last there is"))
 }
 
 fn entry(id: EntryId, payload: Payload) -> Entry {

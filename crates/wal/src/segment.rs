@@ -16,7 +16,7 @@ pub(crate) const BEGINNING_SECTORS_MAX: u32 = 8;
 pub(crate) const RESERVED_SECTORS: u32 = 1 + BEGINNING_SECTORS_MAX + 1;
 
 const MAGIC: &[u8; 8] = b"HOLDFWAL";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 const HEADER_BYTES: usize = 56;
 
 /// What the first sector of a segment says.
@@ -116,7 +116,7 @@ impl Header {
             return Err(flaw(expected(), "a sector of something else".to_owned()));
         }
         if u32_at(body + 8) != VERSION {
-            let found = format!("version {}, of a newer program", u32_at(body + 8));
+            let found = format!("version {}, of another program", u32_at(body + 8));
             return Err(flaw(format!("format version {VERSION}"), found));
         }
         let previous = Position {

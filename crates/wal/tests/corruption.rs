@@ -217,7 +217,7 @@ fn sector_with_a_right_checksum_and_wrong_contents_is_found() {
     let is_blank = |sector: &[u8]| sector.iter().all(|byte| *byte == 0);
     let footer = bytes.chunks(SECTOR_BYTES).rposition(|sector| !is_blank(sector)).unwrap();
     // The chain, the length of the unit, and what the footer counts.
-    for (at, expected) in [(12, "sector "), (20, "sector "), (48, "("), (52, "("), (56, "(")] {
+    for (at, expected) in [(12, "sector "), (20, "sector "), (42, "("), (46, "("), (50, "(")] {
         let outcome = corpus.outcome("a forged sector", |disk| {
             let mut bytes = bytes.clone();
             let sector = &mut bytes[footer * SECTOR_BYTES..][..SECTOR_BYTES];

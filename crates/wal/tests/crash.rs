@@ -94,7 +94,7 @@ fn power_fails_at_every_call_on_recycled_segments() {
                 reopen(&disk, &mut run, &what).unwrap();
             }
         }
-        assert!(1000 < stale, "{stale} sectors of an earlier life were behind the end");
+        assert!(500 < stale, "{stale} sectors of an earlier life were behind the end");
     }
 }
 

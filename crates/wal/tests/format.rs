@@ -14,7 +14,7 @@ use wal::{Batch, Start};
 use crate::workload::{DIR, Model, SEGMENT_BYTES, disk, open};
 
 fn golden() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/format/version-1.txt")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/format/version-2.txt")
 }
 
 /// A log that holds each kind of record, in two segments.
@@ -34,6 +34,7 @@ fn written() -> SimDisk {
         entry(6, Payload::Command(Bytes::from_static(b"command"))),
         entry(7, Payload::Membership(change)),
         entry(8, Payload::Command(vec![0xab; 300].into())),
+        entry(9, Payload::Command(vec![0xab; 40].into())),
     ];
     let image = SnapshotMeta {
         id: EntryId::new(Index(4), Term(1)),
@@ -103,7 +104,7 @@ fn restored(text: &str) -> SimDisk {
 }
 
 #[test]
-fn bytes_are_those_of_version_1() {
+fn bytes_are_those_of_version_2() {
     let written = dump(&written());
     if std::env::var_os("UPDATE_GOLDENFILES").is_some() {
         std::fs::write(golden(), &written).unwrap();
@@ -116,14 +117,14 @@ fn bytes_are_those_of_version_1() {
 }
 
 #[test]
-fn log_of_version_1_is_read() {
+fn log_of_version_2_is_read() {
     let golden = std::fs::read_to_string(golden()).unwrap();
     let (_, recovered) = open(&restored(&golden)).unwrap();
     let (_, expected) = open(&written()).unwrap();
     assert_eq!(Model::of(&recovered), Model::of(&expected));
     assert_eq!(recovered.start, Start::Closed);
     assert_eq!(recovered.base, EntryId::new(Index(5), Term(2)));
-    assert_eq!(recovered.entries.len(), 3);
+    assert_eq!(recovered.entries.len(), 4);
     assert_eq!(recovered.hard_state.vote, Some(MemberId(9)));
     assert_eq!(SEGMENT_BYTES, 16384, "the file's header says the same");
 }
