@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! command  0           1           2              10               18
-//!          format = 1  kind (u8)   origin (u64)   sequence (u64)   body
+//!          format = 2  kind (u8)   origin (u64)   sequence (u64)   body
 //!
 //! kind  body
 //!  1    put
@@ -14,8 +14,8 @@
 //!  7    expire      list of: lease (i64)
 //!  8    checkpoint  list of: lease (i64), remaining seconds (i64)
 //!  9    alarm       action (u8: 1 activate, 2 deactivate), kind (u8), member (u64)
-//! 10    publish     member (u64), name, list of: client URL
-//! 11    update      member (u64), list of: peer URL
+//! 10    publish     member (u64), name, client URLs (texts)
+//! 11    update      member (u64), peer URLs (texts)
 //! 12    version     text
 //! 13    downgrade   0 (u8) to take it back, or 1 and the version as text
 //! 14    nothing
@@ -35,23 +35,30 @@
 //! operation    kind (u8)           1 range, 2 put, 3 deletion, 4 transaction
 //!              its body
 //!
-//! key, value   length (u32), bytes
+//! key, value   length (count), bytes
+//! list         number of items (count), items
+//! count        7 bits in each byte, the lowest first; the highest bit of all but the last is set;
+//!              below 2^32
 //! text         length (u32), UTF-8
-//! list         number of items (u32), items
+//! texts        their number (u32), texts: such are the lists of URLs
 //! ```
 //!
-//! Numbers are little-endian. What is zero where a flag could leave it out, a flag that is not
+//! Numbers are little-endian, but for the sequence: with its highest byte first, commands that one
+//! member sends in a row begin alike up to the last byte of it, and the log leaves out what the
+//! command before begins with as well.
+//!
+//! What is zero where a flag could leave it out, a count with a byte too many, a flag that is not
 //! known, or anything behind the body is refused: so one command has one encoding. A number that
 //! stands for a kind is never given to another.
 //!
-//! The context of a change of the configuration has the same form, without an ID:
+//! The context of a change of the configuration has a similar form, without an ID:
 //!
 //! ```text
 //! context  0           1           2              10
 //!          format = 1  kind (u8)   member (u64)   body
 //!
 //! kind  body
-//!  1    added       name; list of: peer URL; list of: client URL; whether it becomes a voter (u8)
+//!  1    added       name; peer URLs (texts); client URLs (texts); whether it becomes a voter (u8)
 //!  2    promoted
 //!  3    removed
 //! ```
@@ -69,8 +76,17 @@ pub(crate) use self::read::{PutRef, Reader};
 pub(crate) use self::write::{alarm_kind, attributes, bytes, length};
 use crate::command::{Command, CommandId, MembershipContext};
 
-/// The format that is written, and the only one that is known.
-const FORMAT: u8 = 1;
+/// The format of commands that is written, and the only one that is known.
+const COMMAND_FORMAT: u8 = 2;
+
+/// The same of contexts.
+const CONTEXT_FORMAT: u8 = 1;
+
+/// A count is written in groups of so many bits, the lowest first.
+const GROUP_BITS: u32 = 7;
+
+/// Set in every group of a count but the last.
+const MORE: u8 = 1 << GROUP_BITS;
 
 /// How deeply transactions may be nested, the outermost counted.
 pub(crate) const TXN_DEPTH_MAX: usize = 64;
@@ -141,9 +157,14 @@ pub enum DecodeError {
         /// What is left.
         left: usize,
     },
-    /// The command is of a format that this program does not know.
-    #[error("the command has format {0}, and only {FORMAT} is known")]
-    Format(u8),
+    /// The command or context is of a format that this program does not know.
+    #[error("the bytes have format {found}, and only {expected} is known")]
+    Format {
+        /// The format.
+        found: u8,
+        /// The one that is known.
+        expected: u8,
+    },
     /// A number stands for nothing that is known.
     #[error("the {what} at byte {at} is {found}, which stands for nothing")]
     Unknown {
@@ -151,6 +172,12 @@ pub enum DecodeError {
         what: &'static str,
         /// The number.
         found: u64,
+        /// Where it ends.
+        at: usize,
+    },
+    /// A count has more bytes than it takes, or is too great.
+    #[error("the count that ends at byte {at} is not the shortest of a number below 2^32")]
+    Count {
         /// Where it ends.
         at: usize,
     },

@@ -4,7 +4,10 @@ use std::str;
 
 use bytes::Bytes;
 
-use super::{DecodeError, FORMAT, TXN_DEPTH_MAX, change, kind, operation, put_flag, range_flag};
+use super::{
+    COMMAND_FORMAT, CONTEXT_FORMAT, DecodeError, GROUP_BITS, MORE, TXN_DEPTH_MAX, change, kind,
+    operation, put_flag, range_flag,
+};
 use crate::command::{
     AlarmAction, AlarmKind, Command, CommandId, Compare, CompareResult, CompareWith, DeleteRange,
     MembershipContext, Operation, Order, Put, Range, Target, Txn,
@@ -12,10 +15,10 @@ use crate::command::{
 use crate::members::MemberAttributes;
 
 /// The least that an operation takes: the kind, and a deletion with empty keys.
-const OPERATION_BYTES_MIN: usize = 10;
+const OPERATION_BYTES_MIN: usize = 4;
 /// The least that a comparison takes.
-const COMPARE_BYTES_MIN: usize = 14;
-/// What a length takes.
+const COMPARE_BYTES_MIN: usize = 5;
+/// What the length of a text takes.
 const LENGTH_BYTES: usize = 4;
 
 /// What stands before the body of a command.
@@ -71,9 +74,9 @@ impl<'a> Reader<'a> {
     // === Commands ===
 
     pub(super) fn envelope(&mut self) -> Result<Envelope, DecodeError> {
-        self.format()?;
+        self.format(COMMAND_FORMAT)?;
         let kind = self.byte()?;
-        let id = CommandId { origin: self.unsigned()?, sequence: self.unsigned()? };
+        let id = CommandId { origin: self.unsigned()?, sequence: self.sequence()? };
         Ok(Envelope { id, kind })
     }
 
@@ -85,9 +88,9 @@ impl<'a> Reader<'a> {
             kind::COMPACT => Command::Compact { revision: self.signed()? },
             kind::LEASE_GRANT => Command::LeaseGrant { id: self.signed()?, ttl: self.signed()? },
             kind::LEASE_REVOKE => Command::LeaseRevoke { id: self.signed()? },
-            kind::LEASE_EXPIRE => Command::LeaseExpire { ids: self.list(8, Reader::signed)? },
+            kind::LEASE_EXPIRE => Command::LeaseExpire { ids: self.items(8, Reader::signed)? },
             kind::LEASE_CHECKPOINT => Command::LeaseCheckpoint {
-                remaining: self.list(16, |reader| Ok((reader.signed()?, reader.signed()?)))?,
+                remaining: self.items(16, |reader| Ok((reader.signed()?, reader.signed()?)))?,
             },
             kind::ALARM => {
                 let action = match self.byte()? {
@@ -120,7 +123,7 @@ impl<'a> Reader<'a> {
     }
 
     pub(super) fn membership(&mut self) -> Result<MembershipContext, DecodeError> {
-        self.format()?;
+        self.format(CONTEXT_FORMAT)?;
         let kind = self.byte()?;
         let member = self.unsigned()?;
         match kind {
@@ -243,9 +246,9 @@ impl<'a> Reader<'a> {
             return Err(DecodeError::Depth { at: self.at });
         };
         Ok(Txn {
-            compare: self.list(COMPARE_BYTES_MIN, Reader::compare)?,
-            success: self.list(OPERATION_BYTES_MIN, |reader| reader.operation(below))?,
-            failure: self.list(OPERATION_BYTES_MIN, |reader| reader.operation(below))?,
+            compare: self.items(COMPARE_BYTES_MIN, Reader::compare)?,
+            success: self.items(OPERATION_BYTES_MIN, |reader| reader.operation(below))?,
+            failure: self.items(OPERATION_BYTES_MIN, |reader| reader.operation(below))?,
         })
     }
 
@@ -296,12 +299,18 @@ impl<'a> Reader<'a> {
         Ok(u64::from_le_bytes(self.array()?))
     }
 
+    #[expect(clippy::big_endian_bytes, reason = "so that commands in a row begin alike")]
+    fn sequence(&mut self) -> Result<u64, DecodeError> {
+        Ok(u64::from_be_bytes(self.array()?))
+    }
+
     pub(crate) fn word(&mut self) -> Result<u32, DecodeError> {
         Ok(u32::from_le_bytes(self.array()?))
     }
 
     pub(crate) fn text(&mut self) -> Result<String, DecodeError> {
-        let bytes = self.borrowed()?;
+        let len = self.word()? as usize;
+        let bytes = self.take(len)?;
         let text = str::from_utf8(bytes).map_err(|_| DecodeError::Text { at: self.at })?;
         Ok(text.to_owned())
     }
@@ -310,13 +319,32 @@ impl<'a> Reader<'a> {
         self.list(LENGTH_BYTES, Reader::text)
     }
 
-    /// Reads a list of items that take at least `bytes_min` each.
+    /// Reads a list as texts have it, here and in images: its items take at least `bytes_min` each.
     pub(crate) fn list<T>(
         &mut self,
         bytes_min: usize,
-        mut item: impl FnMut(&mut Reader<'a>) -> Result<T, DecodeError>,
+        item: impl FnMut(&mut Reader<'a>) -> Result<T, DecodeError>,
     ) -> Result<Vec<T>, DecodeError> {
         let count = self.word()? as usize;
+        self.so_many(count, bytes_min, item)
+    }
+
+    /// Reads a list as commands have it.
+    fn items<T>(
+        &mut self,
+        bytes_min: usize,
+        item: impl FnMut(&mut Reader<'a>) -> Result<T, DecodeError>,
+    ) -> Result<Vec<T>, DecodeError> {
+        let count = self.count()?;
+        self.so_many(count, bytes_min, item)
+    }
+
+    fn so_many<T>(
+        &mut self,
+        count: usize,
+        bytes_min: usize,
+        mut item: impl FnMut(&mut Reader<'a>) -> Result<T, DecodeError>,
+    ) -> Result<Vec<T>, DecodeError> {
         self.has(count.saturating_mul(bytes_min))?;
         let mut items = Vec::with_capacity(count);
         for _ in 0..count {
@@ -325,10 +353,10 @@ impl<'a> Reader<'a> {
         Ok(items)
     }
 
-    fn format(&mut self) -> Result<(), DecodeError> {
+    fn format(&mut self, expected: u8) -> Result<(), DecodeError> {
         match self.byte()? {
-            FORMAT => Ok(()),
-            other => Err(DecodeError::Format(other)),
+            found if found == expected => Ok(()),
+            found => Err(DecodeError::Format { found, expected }),
         }
     }
 
@@ -340,8 +368,27 @@ impl<'a> Reader<'a> {
     }
 
     fn borrowed(&mut self) -> Result<&'a [u8], DecodeError> {
-        let len = self.word()? as usize;
+        let len = self.count()?;
         self.take(len)
+    }
+
+    /// Reads a number of bytes or of items, which is written in as few bytes as it takes.
+    fn count(&mut self) -> Result<usize, DecodeError> {
+        let mut count = 0;
+        for shift in (0..u32::BITS).step_by(GROUP_BITS as usize) {
+            let group = self.byte()?;
+            count |= u64::from(group & !MORE) << shift;
+            if group & MORE == 0 {
+                let is_shortest = group != 0 || shift == 0;
+                let count = u32::try_from(count).ok().filter(|_| is_shortest);
+                return count.map(|count| count as usize).ok_or(self.no_count());
+            }
+        }
+        Err(self.no_count())
+    }
+
+    fn no_count(&self) -> DecodeError {
+        DecodeError::Count { at: self.at }
     }
 
     fn shared(&mut self) -> Result<Bytes, DecodeError> {

@@ -9,7 +9,7 @@ use crate::members::MemberAttributes;
 
 const ID: CommandId = CommandId { origin: 0x0102_0304_0506_0708, sequence: 9 };
 /// The envelope of kind zero: format, kind, origin, sequence.
-const ENVELOPE: [u8; 18] = [1, 0, 8, 7, 6, 5, 4, 3, 2, 1, 9, 0, 0, 0, 0, 0, 0, 0];
+const ENVELOPE: [u8; 18] = [2, 0, 8, 7, 6, 5, 4, 3, 2, 1, 0, 0, 0, 0, 0, 0, 0, 9];
 
 /// Checks that a command is these bytes behind its envelope, and these bytes the command.
 #[track_caller]
@@ -47,15 +47,15 @@ fn bytes_of(text: &'static str) -> Bytes {
 #[test]
 fn puts_and_deletions_are_these_bytes() {
     let put = Put { key: bytes_of("k"), value: bytes_of("vw"), ..Put::default() };
-    check(&Command::Put(put.clone()), 1, r#"00  01 00 00 00 "k"  02 00 00 00 "vw""#);
+    check(&Command::Put(put.clone()), 1, r#"00  01 "k"  02 "vw""#);
     let full = Put { lease: -2, previous: true, ignore_value: true, ignore_lease: true, ..put };
     let lease = "fe ff ff ff ff ff ff ff";
-    let body = format!(r#"0f  {lease}  01 00 00 00 "k"  02 00 00 00 "vw""#);
+    let body = format!(r#"0f  {lease}  01 "k"  02 "vw""#);
     check(&Command::Put(full), 1, &body);
     let delete = DeleteRange { key: bytes_of("a"), range_end: bytes_of("b"), previous: false };
-    check(&Command::DeleteRange(delete.clone()), 2, r#"00  01 00 00 00 "a"  01 00 00 00 "b""#);
+    check(&Command::DeleteRange(delete.clone()), 2, r#"00  01 "a"  01 "b""#);
     let delete = DeleteRange { range_end: Bytes::new(), previous: true, ..delete };
-    check(&Command::DeleteRange(delete), 2, r#"01  01 00 00 00 "a"  00 00 00 00"#);
+    check(&Command::DeleteRange(delete), 2, r#"01  01 "a"  00"#);
 }
 
 #[test]
@@ -89,16 +89,16 @@ fn transactions_are_these_bytes() {
         ],
     };
     let body = r#"
-        02 00 00 00
-        03 04  01 00 00 00 "c"  00 00 00 00  07 00 00 00 00 00 00 00
-        04 04  01 00 00 00 "c"  00 00 00 00  01 00 00 00 "v"
-        02 00 00 00
+        02
+        03 04  01 "c"  00  07 00 00 00 00 00 00 00
+        04 04  01 "c"  00  01 "v"
+        02
         01  32 11  05 00 00 00 00 00 00 00  06 00 00 00 00 00 00 00
-            01 00 00 00 "a"  01 00 00 00 "b"
-        04  00 00 00 00  00 00 00 00  00 00 00 00
-        02 00 00 00
-        02  00  01 00 00 00 "p"  00 00 00 00
-        03  00  01 00 00 00 "d"  00 00 00 00
+            01 "a"  01 "b"
+        04  00 00 00
+        02
+        02  00  01 "p"  00
+        03  00  01 "d"  00
     "#;
     check(&Command::Txn(txn), 3, body);
 }
@@ -110,9 +110,9 @@ fn leases_and_compactions_are_these_bytes() {
     check(&grant, 5, "01 00 00 00 00 00 00 00  3c 00 00 00 00 00 00 00");
     check(&Command::LeaseRevoke { id: -1 }, 6, "ff ff ff ff ff ff ff ff");
     let expire = Command::LeaseExpire { ids: vec![2, 3] };
-    check(&expire, 7, "02 00 00 00  02 00 00 00 00 00 00 00  03 00 00 00 00 00 00 00");
+    check(&expire, 7, "02  02 00 00 00 00 00 00 00  03 00 00 00 00 00 00 00");
     let checkpoint = Command::LeaseCheckpoint { remaining: vec![(2, 30)] };
-    check(&checkpoint, 8, "01 00 00 00  02 00 00 00 00 00 00 00  1e 00 00 00 00 00 00 00");
+    check(&checkpoint, 8, "01  02 00 00 00 00 00 00 00  1e 00 00 00 00 00 00 00");
 }
 
 #[test]
@@ -185,35 +185,48 @@ fn refused(kind: u8, body: &str) -> DecodeError {
 #[test]
 fn what_is_not_known_is_refused_and_named() {
     let unknown = |what, found, at| DecodeError::Unknown { what, found, at };
-    assert_eq!(Command::decode(&Bytes::from_static(&[2])), Err(DecodeError::Format(2)));
+    assert_eq!(
+        Command::decode(&Bytes::from_static(&[1])),
+        Err(DecodeError::Format { found: 1, expected: 2 })
+    );
     assert_eq!(refused(0, ""), unknown("kind of a command", 0, 18));
     assert_eq!(refused(15, ""), unknown("kind of a command", 15, 18));
     assert_eq!(refused(1, "10"), unknown("flags of a put", 16, 19));
     assert_eq!(refused(2, "02"), unknown("flags of a deletion", 2, 19));
-    let txn = "00 00 00 00  01 00 00 00";
-    assert_eq!(
-        refused(3, &format!("{txn} 05 {}", "00 ".repeat(9))),
-        unknown("kind of an operation", 5, 27)
-    );
-    let range = |flags: &str| refused(3, &format!("{txn} 01 {flags} {}", "00 ".repeat(8)));
-    assert_eq!(range("00 20"), unknown("flags of a range", 0x2000, 29));
-    assert_eq!(range("03 00"), unknown("order of a range", 3, 29));
-    assert_eq!(range("14 00"), unknown("target of a range", 5, 29));
+    let operation = |bytes: &str| refused(3, &format!("00 01 {bytes} 00 00 00"));
+    assert_eq!(operation("05"), unknown("kind of an operation", 5, 21));
+    assert_eq!(operation("01 00 20"), unknown("flags of a range", 0x2000, 23));
+    assert_eq!(operation("01 03 00"), unknown("order of a range", 3, 23));
+    assert_eq!(operation("01 14 00"), unknown("target of a range", 5, 23));
     assert_eq!(refused(9, "03"), unknown("action on an alarm", 3, 19));
     assert_eq!(refused(9, "01 03"), unknown("kind of an alarm", 3, 20));
     assert_eq!(refused(13, "02"), unknown("mark of a downgrade", 2, 19));
     assert_eq!(refused(12, "01 00 00 00 ff"), DecodeError::Text { at: 23 });
-    let zero = "08  00 00 00 00 00 00 00 00  01 00 00 00 6b  00 00 00 00";
+    let zero = "08  00 00 00 00 00 00 00 00  01 6b  00";
     assert_eq!(refused(1, zero), DecodeError::Zero { at: 27 });
 }
 
 #[test]
 fn lists_that_are_too_long_take_no_memory() {
     let wanted = u32::MAX as usize;
-    let error = DecodeError::Truncated { at: 22, wanted: wanted * 8, left: 0 };
-    assert_eq!(refused(7, "ff ff ff ff"), error);
-    let error = DecodeError::Truncated { at: 22, wanted: wanted * 14, left: 0 };
-    assert_eq!(refused(3, "ff ff ff ff"), error);
+    let error = DecodeError::Truncated { at: 23, wanted: wanted * 8, left: 0 };
+    assert_eq!(refused(7, "ff ff ff ff 0f"), error);
+    let error = DecodeError::Truncated { at: 23, wanted: wanted * 5, left: 0 };
+    assert_eq!(refused(3, "ff ff ff ff 0f"), error);
+}
+
+#[test]
+fn counts_have_one_form() {
+    for (value_len, count) in [(0, "00"), (127, "7f"), (128, "80 01"), (300, "ac 02")] {
+        let value = Bytes::from(vec![b'v'; value_len]);
+        let put = Command::Put(Put { key: bytes_of("k"), value, ..Put::default() });
+        let body = format!(r#"00  01 "k"  {count}  "{}""#, "v".repeat(value_len));
+        check(&put, 1, &body);
+        assert_eq!(put.encode(ID).len(), write::len_hint(&put));
+    }
+    assert_eq!(refused(1, "00  81 00 6b  00"), DecodeError::Count { at: 21 });
+    assert_eq!(refused(7, "ff ff ff ff 10"), DecodeError::Count { at: 23 });
+    assert_eq!(refused(7, "ff ff ff ff ff 01"), DecodeError::Count { at: 23 });
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! Commands into bytes.
 
-use super::{FORMAT, change, kind, operation, put_flag, range_flag};
+use super::{
+    COMMAND_FORMAT, CONTEXT_FORMAT, GROUP_BITS, MORE, change, kind, operation, put_flag, range_flag,
+};
 use crate::command::{
     AlarmAction, AlarmKind, Command, CommandId, Compare, CompareResult, CompareWith, DeleteRange,
     MembershipContext, Operation, Order, Put, Range, Target, Txn,
@@ -12,12 +14,14 @@ pub(super) fn len_hint(command: &Command) -> usize {
     let body = match command {
         Command::Put(put) => {
             let lease = if put.lease == 0 { 0 } else { 8 };
-            9 + lease + put.key.len() + put.value.len()
+            1 + lease + counted_len(&put.key) + counted_len(&put.value)
         }
-        Command::DeleteRange(delete) => 9 + delete.key.len() + delete.range_end.len(),
+        Command::DeleteRange(delete) => {
+            1 + counted_len(&delete.key) + counted_len(&delete.range_end)
+        }
         Command::Txn(_) => 256,
-        Command::LeaseExpire { ids } => 4 + 8 * ids.len(),
-        Command::LeaseCheckpoint { remaining } => 4 + 16 * remaining.len(),
+        Command::LeaseExpire { ids } => count_len(ids.len()) + 8 * ids.len(),
+        Command::LeaseCheckpoint { remaining } => count_len(remaining.len()) + 16 * remaining.len(),
         Command::Compact { .. }
         | Command::LeaseGrant { .. }
         | Command::LeaseRevoke { .. }
@@ -32,10 +36,10 @@ pub(super) fn len_hint(command: &Command) -> usize {
 }
 
 pub(super) fn command(command: &Command, id: CommandId, out: &mut Vec<u8>) {
-    out.push(FORMAT);
+    out.push(COMMAND_FORMAT);
     out.push(kind_of(command));
     unsigned(out, id.origin);
-    unsigned(out, id.sequence);
+    sequence(out, id.sequence);
     match command {
         Command::Put(body) => put(out, body),
         Command::DeleteRange(body) => delete_range(out, body),
@@ -99,7 +103,7 @@ fn kind_of(command: &Command) -> u8 {
 }
 
 pub(super) fn membership(context: &MembershipContext, out: &mut Vec<u8>) {
-    out.push(FORMAT);
+    out.push(CONTEXT_FORMAT);
     out.push(match context {
         MembershipContext::Added { .. } => change::ADDED,
         MembershipContext::Promoted { .. } => change::PROMOTED,
@@ -127,14 +131,14 @@ fn put(out: &mut Vec<u8>, put: &Put) {
     if put.lease != 0 {
         signed(out, put.lease);
     }
-    bytes(out, &put.key);
-    bytes(out, &put.value);
+    counted(out, &put.key);
+    counted(out, &put.value);
 }
 
 fn delete_range(out: &mut Vec<u8>, delete: &DeleteRange) {
     out.push(if delete.previous { put_flag::PREVIOUS } else { 0 });
-    bytes(out, &delete.key);
-    bytes(out, &delete.range_end);
+    counted(out, &delete.key);
+    counted(out, &delete.range_end);
 }
 
 fn range(out: &mut Vec<u8>, range: &Range) {
@@ -161,8 +165,8 @@ fn range(out: &mut Vec<u8>, range: &Range) {
     for number in numbers.into_iter().filter(|number| *number != 0) {
         signed(out, number);
     }
-    bytes(out, &range.key);
-    bytes(out, &range.range_end);
+    counted(out, &range.key);
+    counted(out, &range.range_end);
 }
 
 /// Returns the numbers of a range in the order in which they are written.
@@ -191,14 +195,14 @@ fn compare(out: &mut Vec<u8>, compare: &Compare) {
         CompareResult::Less => 3,
         CompareResult::NotEqual => 4,
     });
-    bytes(out, &compare.key);
-    bytes(out, &compare.range_end);
+    counted(out, &compare.key);
+    counted(out, &compare.range_end);
     match &compare.with {
         CompareWith::Version(number)
         | CompareWith::CreateRevision(number)
         | CompareWith::ModRevision(number)
         | CompareWith::Lease(number) => signed(out, *number),
-        CompareWith::Value(value) => bytes(out, value),
+        CompareWith::Value(value) => counted(out, value),
     }
 }
 
@@ -246,6 +250,11 @@ pub(crate) fn alarm_kind(kind: AlarmKind) -> u8 {
     }
 }
 
+#[expect(clippy::big_endian_bytes, reason = "so that commands in a row begin alike")]
+fn sequence(out: &mut Vec<u8>, number: u64) {
+    out.extend_from_slice(&number.to_be_bytes());
+}
+
 fn signed(out: &mut Vec<u8>, number: i64) {
     out.extend_from_slice(&number.to_le_bytes());
 }
@@ -254,22 +263,55 @@ fn unsigned(out: &mut Vec<u8>, number: u64) {
     out.extend_from_slice(&number.to_le_bytes());
 }
 
+/// Writes a length as texts have it, here and in images.
 pub(crate) fn length(out: &mut Vec<u8>, length: usize) {
     let length = u32::try_from(length).expect("a command is shorter than 4 GiB");
     out.extend_from_slice(&length.to_le_bytes());
 }
 
+/// Writes bytes behind such a length.
 pub(crate) fn bytes(out: &mut Vec<u8>, bytes: &[u8]) {
     length(out, bytes.len());
     out.extend_from_slice(bytes);
 }
 
 fn texts(out: &mut Vec<u8>, texts: &[String]) {
-    list(out, texts, |out, text| bytes(out, text.as_bytes()));
+    length(out, texts.len());
+    for text in texts {
+        bytes(out, text.as_bytes());
+    }
+}
+
+/// Writes a number of bytes or of items in as few bytes as it takes.
+fn count(out: &mut Vec<u8>, count: usize) {
+    let mut rest = u32::try_from(count).expect("a command is shorter than 4 GiB");
+    while u32::from(MORE) <= rest {
+        let group = u8::try_from(rest % u32::from(MORE)).expect("seven bits");
+        out.push(MORE | group);
+        rest >>= GROUP_BITS;
+    }
+    out.push(u8::try_from(rest).expect("what is left is below 128"));
+}
+
+/// Returns how many bytes [`count`] writes.
+fn count_len(count: usize) -> usize {
+    let bits = usize::BITS - (count | 1).leading_zeros();
+    bits.div_ceil(GROUP_BITS) as usize
+}
+
+/// Writes a key or a value.
+fn counted(out: &mut Vec<u8>, bytes: &[u8]) {
+    count(out, bytes.len());
+    out.extend_from_slice(bytes);
+}
+
+/// Returns how many bytes [`counted`] writes.
+fn counted_len(bytes: &[u8]) -> usize {
+    count_len(bytes.len()) + bytes.len()
 }
 
 fn list<T>(out: &mut Vec<u8>, items: &[T], mut write: impl FnMut(&mut Vec<u8>, &T)) {
-    length(out, items.len());
+    count(out, items.len());
     for item in items {
         write(out, item);
     }
