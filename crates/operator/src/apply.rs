@@ -15,13 +15,13 @@ use kube::{Client, Resource, ResourceExt as _};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use crate::cache::Caches;
+use crate::cache::{Caches, ClaimRow, Row as _};
 use crate::certificates::{self, Secrets};
 use crate::children;
 use crate::crd::RaftCluster;
 use crate::members::Member;
 use crate::names::{MANAGER, Site, ours, source};
-use crate::observe::{View, certificate_api, mark, own_secrets};
+use crate::observe::{View, certificate_api, own_secrets};
 use crate::plan::Step;
 use crate::plan::certificate::{Audience, CertificateStep};
 use crate::plan::id::{MemberId, Ordinal, Uid};
@@ -171,9 +171,9 @@ impl Hand<'_> {
         let authority = read(self.site.authority_secret(audience)).await?;
         let leaf = read(self.site.leaf_secret(audience)).await?;
         let (known, _) = own_secrets(self.caches, self.site, audience);
-        let version = |secret: Option<&Secret>| secret.and_then(|secret| secret.resource_version());
         ensure!(
-            version(authority.as_ref()) == version(known.as_deref()),
+            authority.as_ref().and_then(Secret::resource_version)
+                == known.map(|known| known.version),
             "the authority was changed meanwhile: it is looked at again"
         );
         let secrets = Secrets { authority: authority.as_ref(), leaf: leaf.as_ref() };
@@ -223,7 +223,10 @@ impl Hand<'_> {
         ensure!(latched.is_none(), "the status names a cluster already");
         let selector = ListParams::default().labels(&format!("{}={}", ours("cluster"), site.name));
         let claims = self.api::<PersistentVolumeClaim>().list(&selector).await?;
-        let marked = claims.iter().find(|claim| mark(claim, site).cluster_id.is_some());
+        let is_marked = |claim: &&PersistentVolumeClaim| {
+            ClaimRow::of(claim).is_some_and(|row| row.cluster_id.is_some())
+        };
+        let marked = claims.iter().find(is_marked);
         if let Some(claim) = marked {
             bail!("{} is marked as part of a cluster already", claim.name_any());
         }
@@ -252,7 +255,7 @@ impl Hand<'_> {
         let api = self.api::<PersistentVolumeClaim>();
         let Some(found) = api.get_opt(&name).await? else { return Ok(()) };
         let list = self.any()?.list().await?;
-        if let Some(id) = mark(&found, self.site).member_id
+        if let Some(id) = ClaimRow::of(&found).and_then(|row| row.member_id)
             && list.members.iter().any(|member| member.id == id.0)
         {
             bail!("{name} belongs to member {id}, which is in the cluster");

@@ -1,7 +1,16 @@
-//! What is known of Kubernetes without asking: objects that are followed.
+//! What is known of Kubernetes without asking: of each object that is followed, the little of it
+//! that is looked at.
 //!
-//! Services, accounts and nodes are followed by their metadata alone. What stands here may be old;
-//! whoever destroys something asks again.
+//! ```text
+//!  Kubernetes ─► an object ─► its row ─► table, by namespace and cluster
+//!                (dropped)       └─► if it is not what it was: a notice that names the cluster
+//! ```
+//!
+//! An object takes 10 KB and more, a row some hundred bytes. Nothing secret is kept. What stands
+//! here may be old; whoever destroys something asks again.
+
+mod row;
+mod table;
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -12,16 +21,25 @@ use k8s_openapi::api::core::v1::{
     Node, PersistentVolume, PersistentVolumeClaim, Pod, Secret, Service, ServiceAccount,
 };
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
-use kube::core::PartialObjectMeta;
-use kube::runtime::reflector::{self, ObjectRef, Store};
+use kube::core::{NamespaceResourceScope, PartialObjectMeta};
+use kube::runtime::reflector::ObjectRef;
 use kube::runtime::{WatchStreamExt as _, watcher};
 use kube::{Api, Client, Resource, ResourceExt as _};
 use serde::de::DeserializeOwned;
 use tokio::sync::mpsc;
 use tracing::warn;
 
+use crate::certificates::Outline;
 use crate::crd::RaftCluster;
-use crate::names::{Site, ours};
+use crate::names::ours;
+use crate::plan::observed::{BudgetSeen, ChildSeen, StatefulSetSeen};
+
+pub use row::{ClaimRow, NodeRow, PodRow, Row, VolumeRow};
+use table::Writer;
+pub use table::{Stopped, Table};
+
+/// How many objects a list has in one piece: they are in memory together.
+pub const PAGE_LEN: u32 = 100;
 
 /// Told which cluster something happened to.
 pub type Notices = mpsc::UnboundedSender<ObjectRef<RaftCluster>>;
@@ -29,23 +47,23 @@ pub type Notices = mpsc::UnboundedSender<ObjectRef<RaftCluster>>;
 /// All that is followed.
 pub struct Caches {
     /// StatefulSets of clusters.
-    pub sets: Store<StatefulSet>,
+    pub sets: Arc<Table<StatefulSetSeen>>,
     /// Pods of clusters.
-    pub pods: Store<Pod>,
+    pub pods: Arc<Table<PodRow>>,
     /// Claims of clusters.
-    pub claims: Store<PersistentVolumeClaim>,
+    pub claims: Arc<Table<ClaimRow>>,
     /// Services of clusters.
-    pub services: Store<PartialObjectMeta<Service>>,
+    pub services: Arc<Table<ChildSeen>>,
     /// Accounts of clusters.
-    pub accounts: Store<PartialObjectMeta<ServiceAccount>>,
+    pub accounts: Arc<Table<ChildSeen>>,
     /// Budgets of clusters.
-    pub budgets: Store<PodDisruptionBudget>,
+    pub budgets: Arc<Table<BudgetSeen>>,
     /// Secrets that we or cert-manager made for clusters.
-    pub secrets: Store<Secret>,
+    pub secrets: Arc<Table<Outline>>,
     /// All nodes.
-    pub nodes: Store<PartialObjectMeta<Node>>,
+    pub nodes: Arc<Table<NodeRow>>,
     /// All volumes.
-    pub volumes: Store<PersistentVolume>,
+    pub volumes: Arc<Table<VolumeRow>>,
 }
 
 impl Caches {
@@ -54,15 +72,15 @@ impl Caches {
     pub fn start(client: &Client, namespace: Option<&str>, notices: &Notices) -> Caches {
         let scope = Scope { client, namespace, notices };
         Caches {
-            sets: scope.follow(),
-            pods: scope.follow(),
-            claims: scope.follow(),
-            services: scope.follow(),
-            accounts: scope.follow(),
-            budgets: scope.follow(),
-            secrets: scope.follow(),
-            nodes: follow_all(Api::all(client.clone())),
-            volumes: follow_all(Api::all(client.clone())),
+            sets: scope.follow::<StatefulSet, _>(),
+            pods: scope.follow::<Pod, _>(),
+            claims: scope.follow::<PersistentVolumeClaim, _>(),
+            services: scope.follow::<PartialObjectMeta<Service>, _>(),
+            accounts: scope.follow::<PartialObjectMeta<ServiceAccount>, _>(),
+            budgets: scope.follow::<PodDisruptionBudget, _>(),
+            secrets: scope.follow::<Secret, _>(),
+            nodes: follow_all::<PartialObjectMeta<Node>, _>(client),
+            volumes: follow_all::<PersistentVolume, _>(client),
         }
     }
 
@@ -71,46 +89,15 @@ impl Caches {
     /// # Errors
     ///
     /// If nobody follows any more.
-    pub async fn ready(&self) -> Result<(), reflector::store::WriterDropped> {
-        self.sets.wait_until_ready().await?;
-        self.pods.wait_until_ready().await?;
-        self.claims.wait_until_ready().await?;
-        self.services.wait_until_ready().await?;
-        self.accounts.wait_until_ready().await?;
-        self.budgets.wait_until_ready().await?;
-        self.secrets.wait_until_ready().await
+    pub async fn ready(&self) -> Result<(), Stopped> {
+        self.sets.ready().await?;
+        self.pods.ready().await?;
+        self.claims.ready().await?;
+        self.services.ready().await?;
+        self.accounts.ready().await?;
+        self.budgets.ready().await?;
+        self.secrets.ready().await
     }
-}
-
-/// Whether something was seen of objects that may be out of bounds.
-#[must_use]
-pub fn is_known<K>(store: &Store<K>) -> bool
-where
-    K: Resource<DynamicType = ()> + Clone + 'static,
-{
-    !store.is_empty()
-}
-
-/// One object.
-#[must_use]
-pub fn get<K>(store: &Store<K>, site: &Site, name: &str) -> Option<Arc<K>>
-where
-    K: Resource<DynamicType = ()> + Clone + 'static,
-{
-    store.get(&ObjectRef::new(name).within(&site.namespace))
-}
-
-/// All objects of a cluster.
-#[must_use]
-pub fn of_cluster<K>(store: &Store<K>, site: &Site) -> Vec<Arc<K>>
-where
-    K: Resource<DynamicType = ()> + Clone + 'static,
-{
-    let is_ours = |object: &Arc<K>| {
-        object.namespace().as_ref() == Some(&site.namespace)
-            && object.labels().get(&ours("cluster")) == Some(&site.name)
-    };
-    store.state().into_iter().filter(is_ours).collect()
 }
 
 struct Scope<'a> {
@@ -120,65 +107,60 @@ struct Scope<'a> {
 }
 
 impl Scope<'_> {
-    fn follow<K>(&self) -> Store<K>
+    fn follow<K, R>(&self) -> Arc<Table<R>>
     where
-        K: Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope>
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
             + Clone
             + DeserializeOwned
             + Debug
             + Send
-            + Sync
             + 'static,
+        R: Row<K>,
     {
         let api: Api<K> = match self.namespace {
             Some(namespace) => Api::namespaced(self.client.clone(), namespace),
             None => Api::all(self.client.clone()),
         };
         let config = watcher::Config::default().labels(&ours("cluster"));
-        let (store, writer) = reflector::store();
-        let changes = watcher(api, config).default_backoff().modify(slim);
         let notices = self.notices.clone();
-        tokio::spawn(async move {
-            let mut changes = changes.reflect(writer).touched_objects().boxed();
-            while let Some(change) = changes.next().await {
-                match change {
-                    Ok(object) => notify(&notices, &object),
-                    Err(error) => warn!(%error, kind = %K::kind(&()), "cannot be followed"),
-                }
+        follow(api, config, table::key, move |key| {
+            if let Some((namespace, cluster)) = table::cluster_of(key) {
+                // If nobody listens any more, the process is about to end.
+                let _is_heard = notices.send(ObjectRef::new(cluster).within(namespace));
             }
-        });
-        store
+        })
     }
 }
 
-fn follow_all<K>(api: Api<K>) -> Store<K>
+fn follow_all<K, R>(client: &Client) -> Arc<Table<R>>
 where
-    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
+    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + 'static,
+    R: Row<K>,
 {
-    let (store, writer) = reflector::store();
-    let changes = watcher(api, watcher::Config::default()).default_backoff().modify(slim);
+    let name = |object: &K| Some(object.name_any().into_boxed_str());
+    follow(Api::all(client.clone()), watcher::Config::default(), name, |_| ())
+}
+
+/// Follows objects. Tells the keys of those that changed.
+fn follow<K, R>(
+    api: Api<K>,
+    config: watcher::Config,
+    key: impl Fn(&K) -> Option<Box<str>> + Send + 'static,
+    tell: impl Fn(&str) + Send + 'static,
+) -> Arc<Table<R>>
+where
+    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + 'static,
+    R: Row<K>,
+{
+    let (table, mut writer) = Writer::new();
+    let mut changes = watcher(api, config.page_size(PAGE_LEN)).default_backoff().boxed();
     tokio::spawn(async move {
-        let mut changes = changes.reflect(writer).touched_objects().boxed();
         while let Some(change) = changes.next().await {
-            if let Err(error) = change {
-                warn!(%error, kind = %K::kind(&()), "cannot be followed");
+            match change {
+                Ok(event) => writer.take(event, &key, &tell),
+                Err(error) => warn!(%error, kind = %K::kind(&()), "cannot be followed"),
             }
         }
     });
-    store
-}
-
-/// Drops what only fills memory.
-fn slim<K: Resource>(object: &mut K) {
-    object.meta_mut().managed_fields = None;
-}
-
-fn notify<K: Resource>(notices: &Notices, object: &K) {
-    let (Some(namespace), Some(cluster)) =
-        (object.namespace(), object.labels().get(&ours("cluster")))
-    else {
-        return;
-    };
-    // If nobody listens any more, the process is about to end.
-    let _is_heard = notices.send(ObjectRef::new(cluster).within(&namespace));
+    table
 }

@@ -57,24 +57,87 @@ pub struct Identity {
     pub key: String,
 }
 
+impl Identity {
+    /// A hash of all of it.
+    #[must_use]
+    pub fn digest(&self) -> [u8; 32] {
+        let parts = [&self.bundle, &self.certificate, &self.key];
+        let mut hash = Sha256::new();
+        for part in parts {
+            hash.update(part.len().to_le_bytes());
+            hash.update(part);
+        }
+        hash.finalize().into()
+    }
+}
+
+/// What is kept of a Secret. None of it is secret.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Outline {
+    /// Its version.
+    pub version: String,
+    /// The lives of the authorities in it, from oldest to newest.
+    authorities: Vec<Validity>,
+    /// The fingerprint of all of them together, if there is a text for them.
+    bundle: Option<Fingerprint>,
+    /// The fingerprint of the newest of them.
+    newest: Option<Fingerprint>,
+    /// When they last changed.
+    bundle_since: Option<Timestamp>,
+    /// The life of the certificate in it.
+    leaf: Option<Validity>,
+    /// The fingerprint of the authority that signed that.
+    signer: Option<Fingerprint>,
+    /// The fingerprint of the names that stand in it.
+    hosts: Option<Fingerprint>,
+}
+
+/// The first ten bytes of a hash, in hexadecimal.
+type Fingerprint = Box<str>;
+
+impl Outline {
+    /// What is kept of a Secret. `None` if it has no version.
+    #[must_use]
+    pub fn of(secret: &Secret) -> Option<Outline> {
+        let bundle = text(secret, BUNDLE);
+        let noted = |key: &str| note(secret, key).map(Fingerprint::from);
+        Some(Outline {
+            version: secret.metadata.resource_version.clone()?,
+            authorities: bundle.as_deref().map(validities).unwrap_or_default(),
+            bundle: bundle.as_deref().map(fingerprint),
+            newest: bundle.as_deref().and_then(newest).map(|pem| fingerprint(&pem)),
+            bundle_since: note(secret, "bundle-since").and_then(|text| text.parse().ok()),
+            leaf: text(secret, CERTIFICATE).and_then(|pem| validities(&pem).into_iter().next()),
+            signer: noted("authority"),
+            hosts: noted("hosts"),
+        })
+    }
+}
+
 /// Returns what there is for an audience.
 #[must_use]
-pub fn seen(site: &Site, audience: Audience, secrets: Secrets<'_>) -> AudienceSeen {
-    let bundle = secrets.authority.and_then(|secret| text(secret, BUNDLE)).unwrap_or_default();
-    let authorities = validities(&bundle);
-    let since = secrets.authority.and_then(|secret| note(secret, "bundle-since"));
-    let leaf = secrets.leaf.and_then(|secret| {
-        let certificate = text(secret, CERTIFICATE)?;
-        let validity = validities(&certificate).into_iter().next()?;
-        let signer = note(secret, "authority");
+pub fn seen(
+    site: &Site,
+    audience: Audience,
+    authority: Option<&Outline>,
+    leaf: Option<&Outline>,
+) -> AudienceSeen {
+    let newest = authority.and_then(|authority| authority.newest.as_ref());
+    let bundle = authority.and_then(|authority| authority.bundle.as_ref());
+    let leaf = leaf.and_then(|leaf| {
         Some(LeafSeen {
-            validity,
-            is_by_newest: signer == newest(&bundle).map(|pem| fingerprint(&pem)).as_deref(),
-            is_complete: note(secret, "hosts") == Some(&*hosts_digest(site, audience))
-                && text(secret, BUNDLE).as_ref() == Some(&bundle),
+            validity: leaf.leaf?,
+            is_by_newest: leaf.signer.as_ref() == newest,
+            is_complete: leaf.hosts.as_ref() == Some(&hosts_digest(site, audience))
+                && leaf.bundle.is_some()
+                && leaf.bundle.as_ref() == bundle,
         })
     });
-    AudienceSeen { authorities, bundle_since: since.and_then(|text| text.parse().ok()), leaf }
+    AudienceSeen {
+        authorities: authority.map(|it| it.authorities.clone()).unwrap_or_default(),
+        bundle_since: authority.and_then(|authority| authority.bundle_since),
+        leaf,
+    }
 }
 
 /// What the operator itself shows to members.
@@ -155,7 +218,8 @@ fn make_leaf(
     let certificate = params.signed_by(&key, &issuer)?;
     let data =
         [(BUNDLE, bundle.to_owned()), (CERTIFICATE, certificate.pem()), (KEY, key.serialize_pem())];
-    let notes = [("authority", fingerprint(authority)), ("hosts", hosts_digest(site, audience))];
+    let (signer, hosts) = (fingerprint(authority), hosts_digest(site, audience));
+    let notes = [("authority", &*signer), ("hosts", &*hosts)];
     Ok(secret(site, &site.leaf_secret(audience), "kubernetes.io/tls", &data, &notes))
 }
 
@@ -168,7 +232,8 @@ fn named(name: &str) -> DistinguishedName {
 
 fn authority_secret(site: &Site, audience: Audience, bundle: &str, key: &str) -> Value {
     let data = [(BUNDLE, bundle.to_owned()), (AUTHORITY_KEY, key.to_owned())];
-    let notes = [("bundle-since", Timestamp::now().to_string())];
+    let since = Timestamp::now().to_string();
+    let notes = [("bundle-since", since.as_str())];
     secret(site, &site.authority_secret(audience), "Opaque", &data, &notes)
 }
 
@@ -177,12 +242,12 @@ fn secret(
     name: &str,
     kind: &str,
     data: &[(&str, String)],
-    notes: &[(&str, String)],
+    notes: &[(&str, &str)],
 ) -> Value {
     let data: BTreeMap<&str, ByteString> =
         data.iter().map(|(key, text)| (*key, ByteString(text.clone().into_bytes()))).collect();
-    let notes: BTreeMap<String, &String> =
-        notes.iter().map(|(key, text)| (ours(key), text)).collect();
+    let notes: BTreeMap<String, &str> =
+        notes.iter().map(|(key, text)| (ours(key), *text)).collect();
     let mut metadata = metadata(site, name);
     metadata["annotations"] = json!(notes);
     json!({
@@ -225,12 +290,12 @@ fn newest(bundle: &str) -> Option<String> {
     Some(bundle[start..].to_owned())
 }
 
-fn fingerprint(pem: &str) -> String {
+fn fingerprint(pem: &str) -> Fingerprint {
     let hash = Sha256::digest(pem.trim().as_bytes());
     hash.iter().take(10).map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn hosts_digest(site: &Site, audience: Audience) -> String {
+fn hosts_digest(site: &Site, audience: Audience) -> Fingerprint {
     fingerprint(&site.hosts(audience).join(","))
 }
 

@@ -1,7 +1,7 @@
 //! Talking to members: by their pods' addresses, under the names in their certificates.
 
-use std::collections::HashMap;
-use std::time::Duration;
+use std::collections::{BTreeMap, HashMap};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use etcd_api::etcdserverpb::cluster_client::ClusterClient;
@@ -25,6 +25,9 @@ const CONNECT_LIMIT: Duration = Duration::from_millis(800);
 /// How long a question may take.
 const ASK_LIMIT: Duration = Duration::from_millis(1500);
 
+/// After this time what is not followed is read again.
+const READ_AGAIN: Duration = Duration::from_secs(30);
+
 /// How long a change may take.
 const CHANGE_LIMIT: Duration = Duration::from_secs(8);
 
@@ -33,15 +36,48 @@ const CHANGE_LIMIT: Duration = Duration::from_secs(8);
 #[error("it is too early: {0}")]
 pub struct TooEarly(String);
 
-/// Connections to members, kept as long as nothing about them changes.
+/// What is shown to the members of a cluster, and to which Secrets that goes back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Papers {
+    /// Connections are in the clear.
+    None,
+    /// The operator makes certificates. Holds the versions of the Secrets.
+    Made {
+        /// Of the one with the authorities.
+        authority: Option<String>,
+        /// Of the one with the certificate.
+        leaf: Option<String>,
+    },
+    /// An issuer makes them. Holds the version of the Secret.
+    Issued {
+        /// Of the one with the certificate.
+        leaf: Option<String>,
+    },
+    /// They lie in a Secret that is not followed.
+    Given {
+        /// Its name.
+        secret: String,
+    },
+}
+
+/// Connections to members, kept as long as nothing about them changes. Keys are not kept beside
+/// them: they are read when a connection has to be made.
 #[derive(Default)]
 pub struct Dialer {
-    lines: Mutex<HashMap<(String, String, u32), Line>>,
+    clusters: Mutex<HashMap<(String, String), Lines>>,
+}
+
+struct Lines {
+    papers: Papers,
+    /// When what is shown was read.
+    since: Instant,
+    /// The hash of what is shown.
+    shown: [u8; 32],
+    lines: BTreeMap<Ordinal, Line>,
 }
 
 struct Line {
     address: String,
-    identity: Option<Identity>,
     channel: Channel,
 }
 
@@ -52,57 +88,111 @@ pub struct Member {
 }
 
 impl Dialer {
-    /// A connection to the pod at `address`, made when it is first used.
+    /// Connections to the pods at these addresses, each made when it is first used. What has to be
+    /// shown is read only if there is one to be made, or if nobody tells when it changes.
     ///
     /// # Errors
     ///
-    /// If the certificates cannot be used.
-    pub fn dial(
+    /// If what has to be shown cannot be read.
+    pub async fn dial(
         &self,
         site: &Site,
-        ordinal: Ordinal,
-        address: &str,
-        identity: Option<&Identity>,
-    ) -> Result<Member> {
-        let key = (site.namespace.clone(), site.name.clone(), ordinal.0);
-        let mut lines = self.lines.lock();
-        if let Some(line) = lines.get(&key)
-            && line.address == address
-            && line.identity.as_ref() == identity
-        {
-            return Ok(Member { channel: line.channel.clone() });
+        addresses: &BTreeMap<Ordinal, String>,
+        papers: &Papers,
+        read: impl Future<Output = Result<Option<Identity>>>,
+    ) -> Result<BTreeMap<Ordinal, Member>> {
+        let key = (site.namespace.clone(), site.name.clone());
+        if addresses.is_empty() {
+            self.clusters.lock().remove(&key);
+            return Ok(BTreeMap::new());
         }
-        let host = if address.contains(':') { format!("[{address}]") } else { address.to_owned() };
-        let scheme = if identity.is_some() { "https" } else { "http" };
-        let mut endpoint = Endpoint::from_shared(format!("{scheme}://{host}:{CLIENT_PORT}"))?
-            .connect_timeout(CONNECT_LIMIT)
-            .http2_keep_alive_interval(Duration::from_secs(5))
-            .keep_alive_timeout(Duration::from_secs(2))
-            .keep_alive_while_idle(true);
-        if let Some(identity) = identity {
-            let tls = ClientTlsConfig::new()
-                .domain_name(site.host(ordinal))
-                .ca_certificate(Certificate::from_pem(&identity.bundle))
-                .identity(tonic::transport::Identity::from_pem(
-                    &identity.certificate,
-                    &identity.key,
-                ));
-            endpoint = endpoint.tls_config(tls).context("the client certificate is unusable")?;
+        if let Some(known) = self.known(&key, addresses, papers) {
+            return Ok(known);
         }
-        let channel = endpoint.connect_lazy();
-        let line = Line {
-            address: address.to_owned(),
-            identity: identity.cloned(),
-            channel: channel.clone(),
+        let identity = read.await?;
+        let is_lacking = identity.is_none() && *papers != Papers::None;
+        if is_lacking {
+            return Ok(BTreeMap::new());
+        }
+        let shown = identity.as_ref().map(Identity::digest).unwrap_or_default();
+        let mut clusters = self.clusters.lock();
+        let before = clusters.remove(&key).filter(|before| before.shown == shown);
+        let mut before = before.map(|before| before.lines).unwrap_or_default();
+        let mut lines = BTreeMap::new();
+        for (ordinal, address) in addresses {
+            let kept = before.remove(ordinal).filter(|line| line.address == *address);
+            let line =
+                match kept.map_or_else(|| line(site, *ordinal, address, identity.as_ref()), Ok) {
+                    Ok(line) => line,
+                    Err(error) => {
+                        let pod = ordinal.pod_name(&site.name);
+                        tracing::warn!(error = format!("{error:#}"), pod, "cannot be asked");
+                        continue;
+                    }
+                };
+            lines.insert(*ordinal, line);
+        }
+        let members = lines.iter().map(|(ordinal, line)| (*ordinal, line.member())).collect();
+        let papers = papers.clone();
+        clusters.insert(key, Lines { papers, since: Instant::now(), shown, lines });
+        Ok(members)
+    }
+
+    /// The connections, if there are all of them and nothing has changed.
+    fn known(
+        &self,
+        key: &(String, String),
+        addresses: &BTreeMap<Ordinal, String>,
+        papers: &Papers,
+    ) -> Option<BTreeMap<Ordinal, Member>> {
+        let mut clusters = self.clusters.lock();
+        let known = clusters.get_mut(key)?;
+        let is_fresh = match papers {
+            Papers::None | Papers::Made { .. } | Papers::Issued { .. } => true,
+            Papers::Given { .. } => known.since.elapsed() < READ_AGAIN,
         };
-        lines.insert(key, line);
-        Ok(Member { channel })
+        if known.papers != *papers || !is_fresh {
+            return None;
+        }
+        // Those of pods that are gone.
+        known.lines.retain(|ordinal, _| addresses.contains_key(ordinal));
+        let member = |(ordinal, address): (&Ordinal, &String)| {
+            let line = known.lines.get(ordinal).filter(|line| line.address == *address)?;
+            Some((*ordinal, line.member()))
+        };
+        addresses.iter().map(member).collect()
     }
 
     /// Forgets the connections of a cluster that is gone.
     pub fn forget(&self, namespace: &str, name: &str) {
-        self.lines.lock().retain(|key, _| key.0 != namespace || key.1 != name);
+        self.clusters.lock().remove(&(namespace.to_owned(), name.to_owned()));
     }
+}
+
+impl Line {
+    fn member(&self) -> Member {
+        Member { channel: self.channel.clone() }
+    }
+}
+
+/// A connection to one pod.
+fn line(site: &Site, ordinal: Ordinal, address: &str, identity: Option<&Identity>) -> Result<Line> {
+    let host = if address.contains(':') { format!("[{address}]") } else { address.to_owned() };
+    let scheme = if identity.is_some() { "https" } else { "http" };
+    let mut endpoint = Endpoint::from_shared(format!("{scheme}://{host}:{CLIENT_PORT}"))?
+        .connect_timeout(CONNECT_LIMIT)
+        .http2_keep_alive_interval(Duration::from_secs(5))
+        .keep_alive_timeout(Duration::from_secs(2))
+        .keep_alive_while_idle(true);
+    if let Some(identity) = identity {
+        let own = tonic::transport::Identity::from_pem(&identity.certificate, &identity.key);
+        let tls = ClientTlsConfig::new()
+            .domain_name(site.host(ordinal))
+            .ca_certificate(Certificate::from_pem(&identity.bundle))
+            .identity(own);
+        endpoint = endpoint.tls_config(tls).context("the client certificate is unusable")?;
+    }
+    Ok(Line { address: address.to_owned(), channel: endpoint.connect_lazy() })
 }
 
 /// Waits no longer than a limit.

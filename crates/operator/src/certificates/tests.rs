@@ -11,8 +11,14 @@ fn site() -> Site {
     }
 }
 
-fn secret(value: Value) -> Secret {
+fn secret(mut value: Value) -> Secret {
+    value["metadata"]["resourceVersion"] = json!("1");
     serde_json::from_value(value).expect("a Secret")
+}
+
+fn look(site: &Site, audience: Audience, secrets: Secrets<'_>) -> AudienceSeen {
+    let [authority, leaf] = [secrets.authority, secrets.leaf].map(|it| it.and_then(Outline::of));
+    seen(site, audience, authority.as_ref(), leaf.as_ref())
 }
 
 #[test]
@@ -21,14 +27,14 @@ fn an_authority_comes_beside_the_old_one_and_then_takes_its_place() {
     let now = SystemTime::now();
     for audience in [Audience::Client, Audience::Peer] {
         let none = Secrets::default();
-        assert_eq!(seen(&site, audience, none), AudienceSeen::default());
+        assert_eq!(look(&site, audience, none), AudienceSeen::default());
         let first = make(&site, CertificateStep::AddAuthority(audience), none, now);
         let first = secret(first.expect("made"));
         let with_first = Secrets { authority: Some(&first), leaf: None };
         let leaf = make(&site, CertificateStep::IssueLeaf(audience), with_first, now);
         let leaf = secret(leaf.expect("made"));
         let both = Secrets { authority: Some(&first), leaf: Some(&leaf) };
-        let found = seen(&site, audience, both);
+        let found = look(&site, audience, both);
         assert_eq!(found.authorities.len(), 1);
         let found_leaf = found.leaf.expect("there is one");
         assert!(found_leaf.is_by_newest && found_leaf.is_complete);
@@ -36,18 +42,18 @@ fn an_authority_comes_beside_the_old_one_and_then_takes_its_place() {
         let second = make(&site, CertificateStep::AddAuthority(audience), both, now);
         let second = secret(second.expect("made"));
         let both = Secrets { authority: Some(&second), leaf: Some(&leaf) };
-        let found = seen(&site, audience, both);
+        let found = look(&site, audience, both);
         assert_eq!(found.authorities.len(), 2);
         assert!(!found.leaf.expect("there is one").is_by_newest);
 
         let leaf = make(&site, CertificateStep::IssueLeaf(audience), both, now);
         let leaf = secret(leaf.expect("made"));
         let both = Secrets { authority: Some(&second), leaf: Some(&leaf) };
-        assert!(seen(&site, audience, both).leaf.expect("there is one").is_by_newest);
+        assert!(look(&site, audience, both).leaf.expect("there is one").is_by_newest);
         let third = make(&site, CertificateStep::RetireAuthorities(audience), both, now);
         let third = secret(third.expect("made"));
         let both = Secrets { authority: Some(&third), leaf: Some(&leaf) };
-        let found = seen(&site, audience, both);
+        let found = look(&site, audience, both);
         assert_eq!(found.authorities.len(), 1);
         assert!(found.leaf.expect("there is one").is_by_newest);
     }
@@ -65,6 +71,6 @@ fn another_domain_makes_a_certificate_incomplete() {
     let leaf = secret(leaf.expect("made"));
     let secrets = Secrets { authority: Some(&authority), leaf: Some(&leaf) };
     let there = Site { domain: "other.example".into(), ..here };
-    let found = seen(&there, Audience::Client, secrets);
+    let found = look(&there, Audience::Client, secrets);
     assert!(!found.leaf.expect("there is one").is_complete);
 }

@@ -2,16 +2,17 @@
 
 use std::collections::BTreeMap;
 
+use anyhow::Result;
 use futures_util::future::join_all;
-use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
-use kube::ResourceExt as _;
+use kube::Client;
 
-use crate::cache::{self, Caches};
-use crate::certificates::Identity;
+use super::papers;
+use crate::cache::Caches;
+use crate::crd::RaftCluster;
 use crate::members::{Dialer, Member};
 use crate::names::Site;
-use crate::plan::id::{ClusterId, MemberId, Ordinal, Uid};
-use crate::plan::observed::{Admission, PodSeen, PodState};
+use crate::plan::id::{ClusterId, MemberId, Ordinal};
+use crate::plan::observed::{Admission, PodSeen};
 
 /// What is seen of pods.
 pub(super) struct Pods {
@@ -22,57 +23,48 @@ pub(super) struct Pods {
     pub(super) versions: BTreeMap<Ordinal, String>,
 }
 
+/// Looks at the pods, and asks those that can be reached.
+///
+/// # Errors
+///
+/// If Kubernetes does not tell what to show to members.
 pub(super) async fn look(
+    client: &Client,
     caches: &Caches,
     dialer: &Dialer,
+    cluster: &RaftCluster,
     site: &Site,
-    identity: Option<&Identity>,
-) -> Pods {
+) -> Result<Pods> {
     let mut pods =
         Pods { seen: BTreeMap::new(), members: BTreeMap::new(), versions: BTreeMap::new() };
-    let found = cache::of_cluster(&caches.pods, site);
-    let look = found.iter().filter_map(|pod| {
-        let ordinal = Ordinal::of_pod(&pod.name_any(), &site.name)?;
-        Some(async move {
-            let member = reach(pod, ordinal, dialer, site, identity);
-            let admission = match &member {
-                Some(member) => ask(member).await,
-                None => Admission::Silent,
-            };
-            (ordinal, pod, member, admission)
-        })
+    let mut addresses = BTreeMap::new();
+    for (name, row) in caches.pods.of_cluster(site) {
+        let Some(ordinal) = Ordinal::of_pod(&name, &site.name) else { continue };
+        pods.seen.insert(ordinal, row.seen);
+        if let Some(version) = row.version {
+            pods.versions.insert(ordinal, version);
+        }
+        if let Some(address) = row.address {
+            addresses.insert(ordinal, address);
+        }
+    }
+    let papers = papers::needed(caches, cluster, site);
+    let fetch = papers::fetch(client, &papers, site);
+    let reached = dialer.dial(site, &addresses, &papers, fetch).await?;
+    let asked = reached.into_iter().map(|(ordinal, member)| async move {
+        let admission = ask(&member).await;
+        (ordinal, member, admission)
     });
-    for (ordinal, pod, member, admission) in join_all(look).await {
-        let answers = admission != Admission::Silent;
-        if let Some(seen) = seen(pod, admission) {
-            pods.seen.insert(ordinal, seen);
+    for (ordinal, member, admission) in join_all(asked).await {
+        if admission == Admission::Silent {
+            continue;
         }
-        if let Some(member) = member.filter(|_| answers) {
-            pods.members.insert(ordinal, member);
-        }
-        if let Some(version) = pod.annotations().get(&super::version_key()) {
-            pods.versions.insert(ordinal, version.clone());
+        pods.members.insert(ordinal, member);
+        if let Some(seen) = pods.seen.get_mut(&ordinal) {
+            seen.admission = admission;
         }
     }
-    pods
-}
-
-/// A connection to a pod, if it has an address and a process.
-fn reach(
-    pod: &Pod,
-    ordinal: Ordinal,
-    dialer: &Dialer,
-    site: &Site,
-    identity: Option<&Identity>,
-) -> Option<Member> {
-    let address = pod.status.as_ref()?.pod_ip.as_deref()?;
-    match dialer.dial(site, ordinal, address, identity) {
-        Ok(member) => Some(member),
-        Err(error) => {
-            tracing::warn!(error = format!("{error:#}"), pod = pod.name_any(), "cannot be asked");
-            None
-        }
-    }
+    Ok(pods)
 }
 
 async fn ask(member: &Member) -> Admission {
@@ -87,50 +79,4 @@ async fn ask(member: &Member) -> Admission {
             Admission::Silent
         }
     }
-}
-
-fn seen(pod: &Pod, admission: Admission) -> Option<PodSeen> {
-    let status = pod.status.as_ref();
-    let conditions = status.and_then(|status| status.conditions.as_ref());
-    let ready = conditions.and_then(|conditions| {
-        conditions.iter().find(|found| found.type_ == "Ready" && found.status == "True")
-    });
-    Some(PodSeen {
-        uid: Uid(pod.uid()?),
-        is_deleting: pod.metadata.deletion_timestamp.is_some(),
-        revision: pod.labels().get("controller-revision-hash").cloned().unwrap_or_default(),
-        state: state(pod),
-        ready_since: ready.and_then(|found| found.last_transition_time.as_ref().map(|time| time.0)),
-        node: pod.spec.as_ref().and_then(|spec| spec.node_name.clone()),
-        admission,
-    })
-}
-
-fn state(pod: &Pod) -> PodState {
-    let status = pod.status.as_ref();
-    let containers = status.and_then(|status| status.container_statuses.as_ref());
-    let container = containers.and_then(|containers| containers.first());
-    match container {
-        Some(container) => container_state(container),
-        None => {
-            let conditions = status.and_then(|status| status.conditions.as_ref());
-            let unmet = conditions.and_then(|conditions| {
-                conditions.iter().find(|found| found.status == "False" && found.reason.is_some())
-            });
-            let reason = unmet.and_then(|found| found.reason.clone());
-            PodState::Waiting(reason.unwrap_or_else(|| "Pending".to_owned()))
-        }
-    }
-}
-
-fn container_state(container: &ContainerStatus) -> PodState {
-    let Some(state) = &container.state else {
-        return PodState::Waiting("Unknown".to_owned());
-    };
-    if state.running.is_some() {
-        return PodState::Running;
-    }
-    let waits = state.waiting.as_ref().and_then(|waits| waits.reason.clone());
-    let ended = state.terminated.as_ref().and_then(|ended| ended.reason.clone());
-    PodState::Waiting(waits.or(ended).unwrap_or_else(|| "Pending".to_owned()))
 }

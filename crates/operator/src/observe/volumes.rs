@@ -2,31 +2,23 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::api::core::v1::{
-    NodeSelectorRequirement, NodeSelectorTerm, PersistentVolume, PersistentVolumeClaim,
-};
-use kube::ResourceExt as _;
-use kube::runtime::reflector::ObjectRef;
+use k8s_openapi::api::core::v1::{NodeSelectorRequirement, NodeSelectorTerm};
 
-use crate::cache::{self, Caches};
-use crate::names::{Site, ours};
-use crate::plan::id::{ClusterId, MemberId, Ordinal, Uid};
+use crate::cache::{Caches, ClaimRow, VolumeRow};
+use crate::names::Site;
+use crate::plan::id::Ordinal;
 use crate::plan::observed::{Home, Mark, VolumeSeen};
 
 pub(super) fn look(caches: &Caches, site: &Site) -> BTreeMap<Ordinal, VolumeSeen> {
-    let found = cache::of_cluster(&caches.claims, site);
-    let look = found.iter().filter_map(|claim| {
-        let ordinal = site.ordinal_of_claim(&claim.name_any())?;
+    let found = caches.claims.of_cluster(site).into_iter();
+    let look = found.filter_map(|(name, claim)| {
+        let ordinal = site.ordinal_of_claim(&name)?;
         let seen = VolumeSeen {
-            uid: Uid(claim.uid()?),
-            is_deleting: claim.metadata.deletion_timestamp.is_some(),
-            mark: mark(claim, site),
-            home: home(claim, caches),
-            size: claim
-                .status
-                .as_ref()
-                .and_then(|status| status.capacity.as_ref()?.get("storage").cloned())
-                .map(|size| size.0),
+            mark: mark(&claim, site),
+            home: home(&claim, caches),
+            uid: claim.uid,
+            is_deleting: claim.is_deleting,
+            size: claim.size,
         };
         Some((ordinal, seen))
     });
@@ -34,45 +26,35 @@ pub(super) fn look(caches: &Caches, site: &Site) -> BTreeMap<Ordinal, VolumeSeen
 }
 
 /// What is written on a claim.
-#[must_use]
-pub(crate) fn mark(claim: &PersistentVolumeClaim, site: &Site) -> Mark {
-    let note = |key: &str| claim.annotations().get(&ours(key)).map(String::as_str);
+fn mark(claim: &ClaimRow, site: &Site) -> Mark {
     Mark {
-        cluster_id: note("cluster-id").and_then(ClusterId::parse),
-        member_id: note("member-id").and_then(MemberId::parse),
-        is_owned: claim.owner_references().iter().any(|owner| owner.uid == site.uid),
+        cluster_id: claim.cluster_id,
+        member_id: claim.member_id,
+        is_owned: claim.owners.iter().any(|owner| owner.0 == site.uid),
     }
 }
 
-fn home(claim: &PersistentVolumeClaim, caches: &Caches) -> Home {
-    let phase = claim.status.as_ref().and_then(|status| status.phase.as_deref());
-    if phase == Some("Lost") {
+fn home(claim: &ClaimRow, caches: &Caches) -> Home {
+    if claim.is_lost {
         return Home::Gone;
     }
-    let name = claim.spec.as_ref().and_then(|spec| spec.volume_name.as_deref());
-    let Some(name) = name.filter(|name| !name.is_empty()) else { return Home::Unbound };
-    if !cache::is_known(&caches.volumes) {
+    let Some(name) = &claim.volume else { return Home::Unbound };
+    if caches.volumes.is_empty() {
         return Home::Present;
     }
-    match caches.volumes.get(&ObjectRef::new(name)) {
+    match caches.volumes.named(name) {
         Some(volume) if is_reachable(&volume, caches) => Home::Present,
         Some(_) | None => Home::Gone,
     }
 }
 
 /// Whether there is a node that has the volume, or may have it.
-fn is_reachable(volume: &PersistentVolume, caches: &Caches) -> bool {
-    let affinity = volume.spec.as_ref().and_then(|spec| spec.node_affinity.as_ref());
-    let required = affinity.and_then(|affinity| affinity.required.as_ref());
-    let Some(required) = required else { return true };
-    if !cache::is_known(&caches.nodes) {
+fn is_reachable(volume: &VolumeRow, caches: &Caches) -> bool {
+    let Some(terms) = &volume.terms else { return true };
+    if caches.nodes.is_empty() {
         return true;
     }
-    let nodes = caches.nodes.state();
-    nodes.iter().any(|node| {
-        let terms = &required.node_selector_terms;
-        terms.iter().any(|term| matches(term, &node.name_any(), node.labels()))
-    })
+    caches.nodes.any(|name, node| terms.iter().any(|term| matches(term, name, &node.labels)))
 }
 
 fn matches(term: &NodeSelectorTerm, node: &str, labels: &BTreeMap<String, String>) -> bool {
