@@ -13,30 +13,28 @@ use anyhow::Result;
 use futures_util::StreamExt as _;
 use futures_util::stream;
 use kube::api::{Api, PostParams};
-use kube::runtime::controller::{Action, Config, Controller};
+use kube::runtime::controller::{Action, Config, Controller, Error};
 use kube::runtime::events::{Event as Published, EventType, Recorder, Reporter};
-use kube::runtime::watcher;
+use kube::runtime::{WatchStreamExt as _, reflector, watcher};
 use kube::{Client, Resource as _, ResourceExt as _};
 use tokio::sync::mpsc;
 use tracing::{debug, info, warn};
 
 use crate::apply::Hand;
-use crate::cache::Caches;
+use crate::cache::{Caches, PAGE_LEN};
 use crate::crd::{RaftCluster, RaftClusterStatus};
 use crate::members::{Dialer, TooEarly};
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, Refusal};
 use crate::names::{MANAGER, Site};
 use crate::observe::observe;
+use crate::pace::{Paces, Setback};
 use crate::plan::{Event, Follows, Severity, plan};
 
 /// After a step, Kubernetes tells us within this time what came of it.
 const AFTER_STEP: Duration = Duration::from_millis(50);
 
-/// After a refusal that passes by itself.
-const AFTER_REFUSAL: Duration = Duration::from_millis(100);
-
-/// After an error.
-const AFTER_ERROR: Duration = Duration::from_secs(1);
+/// How long what was written may take to come back. Usually it is noticed at once.
+const AFTER_WRITE: Duration = Duration::from_secs(1);
 
 /// How an operator works.
 #[derive(Clone, Debug)]
@@ -56,6 +54,7 @@ struct Context {
     caches: Caches,
     dialer: Dialer,
     recorder: Recorder,
+    paces: Paces,
     metrics: Arc<Metrics>,
     domain: String,
 }
@@ -72,15 +71,21 @@ enum Failure {
 }
 
 impl Failure {
-    /// Whether it is only that somebody else was faster, or that it is too early: what is looked at
-    /// next is newer.
-    fn passes(&self) -> bool {
+    /// Why it is only that somebody else was faster, or that it is too early, if it is: what is
+    /// looked at next is newer.
+    fn passes(&self) -> Option<Refusal> {
+        let is_conflict =
+            |error: &kube::Error| matches!(error, kube::Error::Api(it) if it.code == 409);
         match self {
-            Failure::Observe(_) => false,
-            Failure::Status(error) => is_conflict(error),
+            Failure::Observe(_) => None,
+            Failure::Status(error) => is_conflict(error).then_some(Refusal::StatusConflict),
             Failure::Step(_, error) => {
-                error.downcast_ref::<kube::Error>().is_some_and(is_conflict)
-                    || error.downcast_ref::<TooEarly>().is_some()
+                let is_early = error.downcast_ref::<TooEarly>().is_some();
+                let kube = error.downcast_ref::<kube::Error>();
+                match is_early {
+                    true => Some(Refusal::TooEarly),
+                    false => kube.filter(|it| is_conflict(it)).map(|_| Refusal::StepConflict),
+                }
             }
         }
     }
@@ -92,10 +97,6 @@ impl Failure {
             Failure::Step(..) => "step",
         }
     }
-}
-
-fn is_conflict(error: &kube::Error) -> bool {
-    matches!(error, kube::Error::Api(status) if status.code == 409)
 }
 
 /// Looks after all clusters, until the process is told to end.
@@ -111,6 +112,7 @@ pub async fn run(client: Client, settings: Settings, metrics: Arc<Metrics>) {
         caches: Caches::start(&client, settings.namespace.as_deref(), &notices),
         dialer: Dialer::default(),
         recorder: Recorder::new(client.clone(), reporter),
+        paces: Paces::default(),
         metrics,
         domain: settings.domain,
         client,
@@ -122,23 +124,53 @@ pub async fn run(client: Client, settings: Settings, metrics: Arc<Metrics>) {
     let noticed = stream::unfold(noticed, async |mut noticed: mpsc::UnboundedReceiver<_>| {
         noticed.recv().await.map(|notice| (notice, noticed))
     });
-    Controller::new(api, watcher::Config::default())
+    let gone = context.clone();
+    let (clusters, writer) = reflector::store();
+    let config = watcher::Config::default().page_size(PAGE_LEN);
+    let changes = watcher(api, config).default_backoff().modify(slim).reflect(writer);
+    Controller::for_stream(changes.applied_objects(), clusters)
         .with_config(Config::default().concurrency(settings.workers))
         .reconcile_on(noticed.boxed())
         .run(reconcile, on_error, context)
-        .for_each(|_| std::future::ready(()))
+        .for_each(|outcome| {
+            if let Err(Error::ObjectNotFound(cluster)) = outcome {
+                gone.forget(cluster.namespace.as_deref().unwrap_or_default(), &cluster.name);
+            }
+            std::future::ready(())
+        })
         .await;
+}
+
+/// Drops what nobody looks at: who set which field, and notes for other programs.
+fn slim(cluster: &mut RaftCluster) {
+    cluster.metadata.managed_fields = None;
+    cluster.metadata.annotations = None;
+}
+
+impl Context {
+    /// Forgets a cluster that is gone. Everything goes with its owner; volumes as they are marked.
+    fn forget(&self, namespace: &str, name: &str) {
+        self.dialer.forget(namespace, name);
+        self.metrics.forget(namespace, name);
+        self.paces.forget(namespace, name);
+    }
 }
 
 fn on_error(cluster: Arc<RaftCluster>, failure: &Failure, context: Arc<Context>) -> Action {
     let (namespace, name) = (cluster.namespace().unwrap_or_default(), cluster.name_any());
-    if failure.passes() {
-        debug!(namespace, name, error = %failure, "looks again");
-        return Action::requeue(AFTER_REFUSAL);
-    }
-    context.metrics.failed(failure.kind());
-    warn!(namespace, name, error = %failure, "could not go on");
-    Action::requeue(AFTER_ERROR)
+    let setback = match failure.passes() {
+        Some(refusal) => {
+            context.metrics.refused(refusal);
+            debug!(namespace, name, error = %failure, "looks again");
+            Setback::Refused
+        }
+        None => {
+            context.metrics.failed(failure.kind());
+            warn!(namespace, name, error = %failure, "could not go on");
+            Setback::Failed
+        }
+    };
+    Action::requeue(context.paces.after_setback(&namespace, &name, setback))
 }
 
 async fn reconcile(cluster: Arc<RaftCluster>, context: Arc<Context>) -> Result<Action, Failure> {
@@ -156,45 +188,57 @@ async fn look_after(cluster: &RaftCluster, context: &Context) -> Result<Action, 
         domain: context.domain.clone(),
     };
     if cluster.metadata.deletion_timestamp.is_some() {
-        // Everything goes with its owner; volumes as they are marked.
-        context.dialer.forget(&site.namespace, &site.name);
-        context.metrics.forget(&site.namespace, &site.name);
+        context.forget(&site.namespace, &site.name);
         return Ok(Action::await_change());
     }
-    let Context { client, caches, dialer, .. } = context;
+    let Context { client, caches, dialer, paces, .. } = context;
+    let Site { namespace, name, .. } = &site;
+    let version = cluster.resource_version();
+    if paces.is_replaced(namespace, name, version.as_deref()) {
+        return Ok(Action::requeue(AFTER_WRITE));
+    }
     let view = observe(client, caches, dialer, cluster, &site).await.map_err(Failure::Observe)?;
     let plan = plan(&cluster.spec, &view.observed);
-    context.metrics.show(&site.namespace, &site.name, cluster.spec.replicas, &plan.status);
+    context.metrics.show(namespace, name, cluster.spec.replicas, &plan.status);
 
     if cluster.status.as_ref() != Some(&plan.status) {
-        write_status(client, cluster, &site, plan.status.clone()).await?;
+        let written = write_status(client, cluster, &site, plan.status.clone()).await?;
+        // What comes out the same is not written, and nothing is to be noticed.
+        if written != version {
+            paces.after_write(namespace, name, version);
+        }
     }
     publish(context, cluster, &plan.events, Follows::Status).await;
-    let Some(step) = &plan.step else { return Ok(Action::requeue(plan.again)) };
+    let Some(step) = &plan.step else {
+        let seen = view.observed.fingerprint();
+        return Ok(Action::requeue(paces.after_look(namespace, name, seen, plan.again)));
+    };
 
     let hand = Hand { client, caches, cluster, site: &site, view: &view };
     let done = hand.carry_out(step).await;
     done.map_err(|error| Failure::Step(step.to_string(), error))?;
     context.metrics.stepped();
-    info!(namespace = site.namespace, name = site.name, %step, "done");
+    paces.after_step(namespace, name);
+    info!(namespace, name, %step, "done");
     publish(context, cluster, &plan.events, Follows::Step).await;
-    Ok(Action::requeue(plan.again.max(AFTER_STEP)))
+    Ok(Action::requeue(AFTER_STEP))
 }
 
-/// Writes the status over the one that was read, and over no other.
+/// Writes the status over the one that was read, and over no other. Returns the version that came
+/// of it.
 async fn write_status(
     client: &Client,
     cluster: &RaftCluster,
     site: &Site,
     status: RaftClusterStatus,
-) -> Result<(), Failure> {
+) -> Result<Option<String>, Failure> {
     let api: Api<RaftCluster> = Api::namespaced(client.clone(), &site.namespace);
     let mut changed = cluster.clone();
     changed.metadata.managed_fields = None;
     changed.status = Some(status);
     let parameters = PostParams { field_manager: Some(MANAGER.into()), ..PostParams::default() };
     let written = api.replace_status(&site.name, &parameters, &changed).await;
-    written.map(drop).map_err(Failure::Status)
+    written.map(|written| written.resource_version()).map_err(Failure::Status)
 }
 
 /// Publishes events. One that is lost is no harm.

@@ -64,5 +64,6 @@ pub mod members;
 pub mod metrics;
 pub mod names;
 pub mod observe;
+pub mod pace;
 pub mod plan;
 pub mod trial;

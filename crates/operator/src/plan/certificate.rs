@@ -22,7 +22,7 @@ pub const SETTLE: SignedDuration = SignedDuration::from_mins(5);
 const RENEWAL_PART: i32 = 3;
 
 /// Whom a certificate is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Audience {
     /// Members show it to members.
     Peer,
@@ -34,7 +34,7 @@ pub enum Audience {
 pub type CertificatesSeen = BTreeMap<Audience, AudienceSeen>;
 
 /// What there is for one audience.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct AudienceSeen {
     /// The authorities in the bundle, from oldest to newest. The newest signs.
     pub authorities: Vec<Validity>,
@@ -45,7 +45,7 @@ pub struct AudienceSeen {
 }
 
 /// A certificate that exists.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct LeafSeen {
     /// Its life.
     pub validity: Validity,
@@ -56,7 +56,7 @@ pub struct LeafSeen {
 }
 
 /// From when until when a certificate is valid.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Validity {
     /// From when.
     pub not_before: Timestamp,

@@ -5,6 +5,7 @@
 //! none.
 
 use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher as _};
 
 use k8s_openapi::jiff::Timestamp;
 
@@ -41,6 +42,21 @@ pub struct Observed {
     pub told: Option<Told>,
 }
 
+impl Observed {
+    /// All that Kubernetes tells and pods say, as one number: who sees the same number again has
+    /// seen nothing new. It is for this process alone.
+    #[must_use]
+    pub fn fingerprint(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        self.cluster.generation.hash(&mut hasher);
+        (&self.wanted, &self.wanted_pods).hash(&mut hasher);
+        (&self.children, &self.budget, &self.stateful_set).hash(&mut hasher);
+        (&self.pods, &self.volumes, &self.certificates).hash(&mut hasher);
+        self.told.is_some().hash(&mut hasher);
+        hasher.finish()
+    }
+}
+
 /// The object that people edit, beside its specification.
 #[derive(Clone, Debug)]
 pub struct ClusterSeen {
@@ -69,7 +85,7 @@ impl ClusterSeen {
 }
 
 /// A child that exists.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ChildSeen {
     /// Its UID.
     pub uid: Uid,
@@ -78,7 +94,7 @@ pub struct ChildSeen {
 }
 
 /// The budget that exists.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct BudgetSeen {
     /// Its UID.
     pub uid: Uid,
@@ -87,7 +103,7 @@ pub struct BudgetSeen {
 }
 
 /// The StatefulSet that exists.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct StatefulSetSeen {
     /// Its UID.
     pub uid: Uid,
@@ -100,7 +116,7 @@ pub struct StatefulSetSeen {
 }
 
 /// A pod that exists.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct PodSeen {
     /// Its UID.
     pub uid: Uid,
@@ -119,7 +135,7 @@ pub struct PodSeen {
 }
 
 /// Whether a pod runs.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum PodState {
     /// Its process runs, as far as its node tells.
     Running,
@@ -129,7 +145,7 @@ pub enum PodState {
 }
 
 /// What a process says of itself.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Admission {
     /// It does not answer.
     Silent,
@@ -145,7 +161,7 @@ pub enum Admission {
 }
 
 /// A volume that exists: a claim, and what it is bound to.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct VolumeSeen {
     /// The UID of the claim.
     pub uid: Uid,
@@ -160,7 +176,7 @@ pub struct VolumeSeen {
 }
 
 /// What is written on a volume, so that it is known even if nothing else is left.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Mark {
     /// The cluster of which it may hold data. Written before there can be any, but for that of the
     /// founder.
@@ -172,7 +188,7 @@ pub struct Mark {
 }
 
 /// Whether the data of a volume can be reached.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Home {
     /// It is not bound yet: there is no data.
     Unbound,

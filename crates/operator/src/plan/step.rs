@@ -74,7 +74,7 @@ pub enum Step {
 }
 
 /// An object that belongs to the cluster, and has nothing to be decided about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Child {
     /// The account under which pods run.
     ServiceAccount,
