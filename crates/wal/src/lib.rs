@@ -123,7 +123,9 @@
 //!   head and one are left of what was 24 and 17. A batch is read without another, whatever unit
 //!   it comes to stand in.
 //! - **Segments are zeroed by writing.** A file that grows, or is only reserved, costs a journal
-//!   write with each sync.
+//!   write with each sync. Of a log that is never trimmed, this writes its bytes and one and a half
+//!   segments more. Half the size would save 6 MiB, once in the life of a log, and begin segments
+//!   twice as often: at a thousand entries a commit, 6 % fewer of them became durable.
 //! - **A full disk is met only when a segment is made**, where nothing of the log is touched yet.
 //! - **A footer is written when the next segment is durable**, so that a segment that vanished is
 //!   missed. One that vanishes between those two writes is not.

@@ -254,10 +254,13 @@ impl<'a> Reader<'a> {
             ENTRY..=FOOTER => EntryId::new(Index(self.u64()?), Term(self.u64()?)),
             NEXT => {
                 let before = before.ok_or("an entry that should follow another, and does not")?;
-                EntryId::new(following(before.index)?, before.term)
+                EntryId::new(before.index.next(), before.term)
             }
             _ => return Err(format!("a record of the unknown type {tag}.{kind}")),
         };
+        if id.index == Index(u64::MAX) {
+            return Err(format!("index {}, behind which there is none", id.index));
+        }
         let mut body = Reader { rest: self.take(len)? };
         let record = match (tag, kind) {
             (ENTRY | NEXT, kind::NOTHING) => Record::Entry(entry(id, Payload::Noop)),
@@ -362,12 +365,6 @@ impl<'a> Reader<'a> {
         self.rest = rest;
         Ok(taken)
     }
-}
-
-/// Returns the index after one that was read.
-fn following(index: Index) -> Result<Index, String> {
-    let following = index.0.checked_add(1);
-    following.map(Index).ok_or_else(|| format!("an entry after index {index}, the last there is"))
 }
 
 fn entry(id: EntryId, payload: Payload) -> Entry {

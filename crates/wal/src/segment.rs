@@ -124,18 +124,18 @@ impl Header {
             sector: u32_at(body + 28),
             chain: u32_at(body + 32),
         };
+        let last = EntryId::new(Index(u64_at(body + 40)), Term(u64_at(body + 48)));
         let fits = (head.segment, head.sector, head.unit, head.unit_len) == (number, 0, 0, 1)
             && usize::from(head.used) == HEADER_BYTES
             && head.chain == previous.chain;
         if !fits {
             return Err(flaw(expected(), format!("that of segment {}", head.segment)));
         }
-        Ok(Header {
-            id,
-            sectors: u32_at(body + 12),
-            previous,
-            last: EntryId::new(Index(u64_at(body + 40)), Term(u64_at(body + 48))),
-        })
+        if last.index == Index(u64::MAX) {
+            let found = format!("one behind index {}, where nothing can be", last.index);
+            return Err(flaw(expected(), found));
+        }
+        Ok(Header { id, sectors: u32_at(body + 12), previous, last })
     }
 }
 

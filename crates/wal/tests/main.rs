@@ -4,6 +4,7 @@
 
 mod corruption;
 mod crash;
+mod forged;
 mod format;
 mod full;
 mod model;

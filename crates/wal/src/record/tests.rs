@@ -176,8 +176,10 @@ fn what_is_no_record_is_named() {
     let first = [&[0x11, 3], &id[..], b"===" as &[u8]].concat();
     let short = |len| refused(&[&first[..], &[0x73, 1, len]].concat());
     assert_eq!(short(4), "a command that begins with 4 bytes of one of 3");
-    let last = [&[0x10, 0], &[0xff; 16][..], &[0x70, 0]].concat();
-    assert_eq!(refused(&last), format!("an entry after index {}, the last there is", u64::MAX));
+    let none_behind = format!("index {}, behind which there is none", u64::MAX);
+    assert_eq!(refused(&[&[0x10, 0], &[0xff; 16][..]].concat()), none_behind);
+    let last = [&[0x10, 0, 0xfe], &[0xff; 15][..], &[0x70, 0]].concat();
+    assert_eq!(refused(&last), none_behind);
 }
 
 #[test]
