@@ -39,7 +39,7 @@ use table::Writer;
 pub use table::{Stopped, Table};
 
 /// How many objects a list has in one piece: they are in memory together.
-pub const PAGE_LEN: u32 = 100;
+pub const PAGE_LEN: u32 = 50;
 
 /// Told which cluster something happened to.
 pub type Notices = mpsc::UnboundedSender<ObjectRef<RaftCluster>>;
