@@ -165,6 +165,7 @@ impl Hand<'_> {
     async fn certificate(&self, step: CertificateStep) -> Result<()> {
         let (CertificateStep::AddAuthority(audience)
         | CertificateStep::IssueLeaf(audience)
+        | CertificateStep::ShareBundle(audience)
         | CertificateStep::RetireAuthorities(audience)) = step;
         // A key that was made just now must not be lost to an old look.
         let read = async |name: String| self.api::<Secret>().get_opt(&name).await;

@@ -128,9 +128,8 @@ pub fn seen(
         Some(LeafSeen {
             validity: leaf.leaf?,
             is_by_newest: leaf.signer.as_ref() == newest,
-            is_complete: leaf.hosts.as_ref() == Some(&hosts_digest(site, audience))
-                && leaf.bundle.is_some()
-                && leaf.bundle.as_ref() == bundle,
+            is_complete: leaf.hosts.as_ref() == Some(&hosts_digest(site, audience)),
+            is_bundle_shared: leaf.bundle.is_some() && leaf.bundle.as_ref() == bundle,
         })
     });
     AudienceSeen {
@@ -161,9 +160,14 @@ pub fn make(
     secrets: Secrets<'_>,
     now: SystemTime,
 ) -> Result<Value> {
-    let bundle = secrets.authority.and_then(|secret| text(secret, BUNDLE)).unwrap_or_default();
+    let of = |secret: Option<&Secret>| secret.and_then(|secret| text(secret, BUNDLE));
+    let bundle = of(secrets.authority).unwrap_or_default();
     match step {
         CertificateStep::AddAuthority(audience) => {
+            // Whoever deletes the authorities wants new ones; what the old one has signed is still
+            // shown, and the copy of clients tells whom to believe.
+            let known = of(secrets.authority).or_else(|| of(secrets.leaf));
+            let bundle = known.unwrap_or_default();
             let (certificate, key) = make_authority(site, audience, now)?;
             Ok(authority_secret(site, audience, &format!("{bundle}{certificate}"), &key))
         }
@@ -180,6 +184,17 @@ pub fn make(
                 bail!("Secret {} holds no authority", site.authority_secret(audience));
             };
             make_leaf(site, audience, &bundle, (&newest, &key), now)
+        }
+        CertificateStep::ShareBundle(audience) => {
+            let name = site.leaf_secret(audience);
+            let leaf = secrets.leaf.with_context(|| format!("Secret {name} is gone"))?;
+            let held = |key: &str| {
+                text(leaf, key).with_context(|| format!("Secret {name} holds no {key}"))
+            };
+            let data = [(BUNDLE, bundle), (CERTIFICATE, held(CERTIFICATE)?), (KEY, held(KEY)?)];
+            let notes =
+                ["authority", "hosts"].map(|key| (key, note(leaf, key).unwrap_or_default()));
+            Ok(secret(site, &name, "kubernetes.io/tls", &data, &notes))
         }
     }
 }

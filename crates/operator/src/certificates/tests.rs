@@ -44,7 +44,14 @@ fn an_authority_comes_beside_the_old_one_and_then_takes_its_place() {
         let both = Secrets { authority: Some(&second), leaf: Some(&leaf) };
         let found = look(&site, audience, both);
         assert_eq!(found.authorities.len(), 2);
-        assert!(!found.leaf.expect("there is one").is_by_newest);
+        let found_leaf = found.leaf.expect("there is one");
+        assert!(!found_leaf.is_by_newest && !found_leaf.is_bundle_shared);
+        let shared = make(&site, CertificateStep::ShareBundle(audience), both, now);
+        let shared = secret(shared.expect("made"));
+        assert_eq!(text(&shared, CERTIFICATE), text(&leaf, CERTIFICATE));
+        let both = Secrets { authority: Some(&second), leaf: Some(&shared) };
+        let found_leaf = look(&site, audience, both).leaf.expect("there is one");
+        assert!(found_leaf.is_bundle_shared && found_leaf.is_complete && !found_leaf.is_by_newest);
 
         let leaf = make(&site, CertificateStep::IssueLeaf(audience), both, now);
         let leaf = secret(leaf.expect("made"));
@@ -73,4 +80,20 @@ fn another_domain_makes_a_certificate_incomplete() {
     let there = Site { domain: "other.example".into(), ..here };
     let found = look(&there, Audience::Client, secrets);
     assert!(!found.leaf.expect("there is one").is_complete);
+}
+
+#[test]
+fn authorities_that_were_deleted_are_believed_until_the_next_one_has_signed() {
+    let (site, audience, now) = (site(), Audience::Peer, SystemTime::now());
+    let first = make(&site, CertificateStep::AddAuthority(audience), Secrets::default(), now);
+    let first = secret(first.expect("made"));
+    let secrets = Secrets { authority: Some(&first), leaf: None };
+    let leaf = make(&site, CertificateStep::IssueLeaf(audience), secrets, now);
+    let leaf = secret(leaf.expect("made"));
+    let alone = Secrets { authority: None, leaf: Some(&leaf) };
+    let next = make(&site, CertificateStep::AddAuthority(audience), alone, now);
+    let next = secret(next.expect("made"));
+    let found = look(&site, audience, Secrets { authority: Some(&next), leaf: Some(&leaf) });
+    assert_eq!(found.authorities.len(), 2);
+    assert!(!found.leaf.expect("there is one").is_by_newest);
 }

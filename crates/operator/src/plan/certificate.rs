@@ -2,7 +2,8 @@
 //!
 //! ```text
 //!  authority   ├──────────── A ────────────┤
-//!                              ├──────────── B ──────────── …   added to the bundle beside A
+//!                              ├──────────── B ──────────── …   added to the bundle beside A, and
+//!                                                               shared with clients at once
 //!  certificates  ├─ by A ─┤├─ by A ─┤  ├─ by B ─┤              once everybody has read the bundle
 //!                                         A leaves the bundle   once everybody has read those
 //! ```
@@ -53,6 +54,8 @@ pub struct LeafSeen {
     pub is_by_newest: bool,
     /// Whether it names all that it should.
     pub is_complete: bool,
+    /// Whether clients find in its Secret the bundle that members have.
+    pub is_bundle_shared: bool,
 }
 
 /// From when until when a certificate is valid.
@@ -71,6 +74,8 @@ pub enum CertificateStep {
     AddAuthority(Audience),
     /// Let the newest authority sign a certificate.
     IssueLeaf(Audience),
+    /// Copy the bundle to where clients find it, and leave the certificate as it is.
+    ShareBundle(Audience),
     /// Take all authorities but the newest out of the bundle.
     RetireAuthorities(Audience),
 }
@@ -89,6 +94,10 @@ fn step_for(audience: Audience, seen: &AudienceSeen, now: Timestamp) -> Option<C
     };
     if newest.is_due(now) {
         return Some(CertificateStep::AddAuthority(audience));
+    }
+    // At once: clients have to know the next authority before it signs.
+    if !leaf.is_bundle_shared {
+        return Some(CertificateStep::ShareBundle(audience));
     }
     let is_bundle_read = seen.bundle_since.is_none_or(|since| SETTLE <= now.duration_since(since));
     if leaf.is_by_newest {
@@ -135,9 +144,13 @@ impl fmt::Display for CertificateStep {
         match self {
             CertificateStep::AddAuthority(audience) => write!(f, "add authority {audience}"),
             CertificateStep::IssueLeaf(audience) => write!(f, "issue certificate {audience}"),
+            CertificateStep::ShareBundle(audience) => write!(f, "share bundle {audience}"),
             CertificateStep::RetireAuthorities(audience) => {
                 write!(f, "retire authorities {audience}")
             }
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
