@@ -1,5 +1,6 @@
 //! Clients of one member: nothing is retried, and no other member is asked instead.
 
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -11,12 +12,23 @@ use pb::lease_client::LeaseClient;
 use pb::maintenance_client::MaintenanceClient;
 use pb::watch_client::WatchClient;
 use tonic::Status;
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
 
 /// How long it may take to connect, or to give a sign of life when asked for one.
 const SILENCE_MAX: Duration = Duration::from_secs(2);
 /// How often to ask for a sign of life. Who asks more often than every five seconds is thrown out.
 const SIGN_OF_LIFE_EVERY: Duration = Duration::from_secs(6);
+
+fn endpoint(url: &str) -> Result<Endpoint> {
+    Ok(Endpoint::from_shared(url.to_owned())
+        .with_context(|| format!("{url} is no URL"))?
+        .tcp_nodelay(true)
+        .connect_timeout(SILENCE_MAX)
+        .http2_keep_alive_interval(SIGN_OF_LIFE_EVERY)
+        .keep_alive_timeout(SILENCE_MAX)
+        .initial_stream_window_size(8 << 20)
+        .initial_connection_window_size(16 << 20))
+}
 
 /// A connection to one member.
 #[derive(Clone, Debug)]
@@ -32,14 +44,28 @@ impl Client {
     ///
     /// If `url` is none.
     pub fn new(url: &str) -> Result<Client> {
-        let endpoint = Endpoint::from_shared(url.to_owned())
-            .with_context(|| format!("{url} is no URL"))?
-            .tcp_nodelay(true)
-            .connect_timeout(SILENCE_MAX)
-            .http2_keep_alive_interval(SIGN_OF_LIFE_EVERY)
-            .keep_alive_timeout(SILENCE_MAX)
-            .initial_stream_window_size(8 << 20)
-            .initial_connection_window_size(16 << 20);
+        Ok(Client { channel: endpoint(url)?.connect_lazy() })
+    }
+
+    /// A client that shows a certificate: in `directory` are `ca.crt`, `tls.crt` and `tls.key`, as
+    /// in a Secret. They are read now, and not again.
+    ///
+    /// # Errors
+    ///
+    /// If `url` is none, or the files cannot be used.
+    pub fn with_certificate(url: &str, directory: &Path) -> Result<Client> {
+        // Kubernetes turns a link when a Secret changes: all three come from one version of it.
+        let directory = std::fs::canonicalize(directory)
+            .with_context(|| format!("there is no directory {}", directory.display()))?;
+        let read = |name: &str| {
+            let path = directory.join(name);
+            std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))
+        };
+        let tls = ClientTlsConfig::new()
+            .ca_certificate(Certificate::from_pem(read("ca.crt")?))
+            .identity(Identity::from_pem(read("tls.crt")?, read("tls.key")?));
+        let endpoint = endpoint(url)?.tls_config(tls);
+        let endpoint = endpoint.with_context(|| format!("{} is unusable", directory.display()))?;
         Ok(Client { channel: endpoint.connect_lazy() })
     }
 

@@ -2,7 +2,7 @@
 //! and reads all the time. What a member said was written has to be there, at once and in the end.
 //!
 //! ```text
-//! witness URL…
+//! witness [--certificates DIRECTORY] URL…
 //!   stdin   mark NAME   prints a line of JSON about the time since the last mark
 //!           end         looks for every write, prints a last line, and ends
 //!   stdout  {"mark":NAME,"writes":…,"failed":…,"longest_gap_ms":…, and so on: see `Counts`}
@@ -13,10 +13,14 @@
 //! which it was acknowledged. As every write has a revision of its own, a history without such a
 //! contradiction is linearizable.
 //!
+//! With certificates (`ca.crt`, `tls.crt`, `tls.key`), it connects again twice a second, with those
+//! that are there then: whatever is wrong with one of both sides shows as a request that failed.
+//!
 //! A write that fails may have happened or not: nothing is expected of it. Of the URLs, the next
 //! one is tried after each failure, so that a member that is gone costs one attempt.
 
 use std::io::BufRead as _;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -31,6 +35,8 @@ use tonic::Status;
 const ANSWER_LIMIT: Duration = Duration::from_millis(500);
 /// How long to wait after an attempt that failed.
 const PAUSE: Duration = Duration::from_millis(10);
+/// How long connections are used that need a certificate.
+const CONNECTION_LIFE: Duration = Duration::from_millis(500);
 /// How long the last look may take, with its attempts.
 const LOOK_LIMIT: Duration = Duration::from_secs(60);
 /// How many keys are looked at in one request.
@@ -89,18 +95,57 @@ fn known(shared: &Shared) -> MutexGuard<'_, Known> {
     shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// The members, and how they are connected to.
+#[derive(Clone, Debug)]
+struct Members {
+    urls: Vec<String>,
+    /// Where the certificates are; `None` if connections are in the clear.
+    certificates: Option<PathBuf>,
+    clients: Vec<Client>,
+    connected: Instant,
+}
+
+impl Members {
+    fn new(urls: Vec<String>, certificates: Option<PathBuf>) -> Result<Members> {
+        let clients = connect(&urls, certificates.as_deref())?;
+        Ok(Members { urls, certificates, clients, connected: Instant::now() })
+    }
+
+    /// A client of one of them. New certificates that cannot be used leave the old ones in use.
+    fn at(&mut self, at: usize) -> Client {
+        if self.certificates.is_some() && CONNECTION_LIFE < self.connected.elapsed() {
+            self.connected = Instant::now();
+            match connect(&self.urls, self.certificates.as_deref()) {
+                Ok(clients) => self.clients = clients,
+                Err(error) => eprintln!("witness: {error:#}"),
+            }
+        }
+        self.clients[at % self.clients.len()].clone()
+    }
+}
+
+fn connect(urls: &[String], certificates: Option<&Path>) -> Result<Vec<Client>> {
+    urls.iter()
+        .map(|url| match certificates {
+            Some(directory) => Client::with_certificate(url, directory),
+            None => Client::new(url),
+        })
+        .collect()
+}
+
 fn main() -> Result<()> {
-    let urls: Vec<String> = std::env::args().skip(1).collect();
-    ensure!(!urls.is_empty(), "usage: witness URL…");
+    let mut words = std::env::args().skip(1).peekable();
+    let certificates = words.next_if(|word| word == "--certificates").and_then(|_| words.next());
+    let urls: Vec<String> = words.collect();
+    ensure!(!urls.is_empty(), "usage: witness [--certificates DIRECTORY] URL…");
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .context("cannot start")?;
-    runtime.block_on(watch(&urls))
+    runtime.block_on(async { watch(Members::new(urls, certificates.map(PathBuf::from))?).await })
 }
 
-async fn watch(urls: &[String]) -> Result<()> {
-    let clients: Vec<Client> = urls.iter().map(|url| Client::new(url)).collect::<Result<_>>()?;
+async fn watch(mut members: Members) -> Result<()> {
     let shared = Arc::new(Mutex::new(Known {
         acknowledged: Vec::new(),
         highest: 0,
@@ -109,8 +154,8 @@ async fn watch(urls: &[String]) -> Result<()> {
     }));
     // Nobody else's keys are under the name of this run.
     let run = format!("witness/{}-{}/", std::process::id(), unix_milliseconds());
-    let writer = tokio::spawn(write(clients.clone(), run.clone(), shared.clone()));
-    let reader = tokio::spawn(read(clients.clone(), run.clone(), shared.clone()));
+    let writer = tokio::spawn(write(members.clone(), run.clone(), shared.clone()));
+    let reader = tokio::spawn(read(members.clone(), run.clone(), shared.clone()));
     let mut commands = commands();
     while let Some(command) = commands.recv().await {
         match command.split_once(' ') {
@@ -122,7 +167,7 @@ async fn watch(urls: &[String]) -> Result<()> {
     writer.abort();
     reader.abort();
     let acknowledged = std::mem::take(&mut known(&shared).acknowledged);
-    let counts = look(&clients, &run, &acknowledged).await?;
+    let counts = look(&mut members, &run, &acknowledged).await?;
     println!("{}", counts.line("end"));
     Ok(())
 }
@@ -153,10 +198,10 @@ fn key(run: &str, number: u64) -> String {
     format!("{run}{number:012}")
 }
 
-async fn write(clients: Vec<Client>, run: String, shared: Shared) {
+async fn write(mut members: Members, run: String, shared: Shared) {
     let mut at = 0;
     for number in 1_u64.. {
-        let client = &clients[at % clients.len()];
+        let client = members.at(at);
         let highest = known(&shared).highest;
         let written = attempt(client.put(&key(&run, number), &number.to_string())).await;
         {
@@ -185,7 +230,7 @@ async fn write(clients: Vec<Client>, run: String, shared: Shared) {
 }
 
 /// Reads, by a quorum, what was acknowledged last before the read began.
-async fn read(clients: Vec<Client>, run: String, shared: Shared) {
+async fn read(mut members: Members, run: String, shared: Shared) {
     let mut at = 0;
     loop {
         sleep(PAUSE).await;
@@ -197,7 +242,7 @@ async fn read(clients: Vec<Client>, run: String, shared: Shared) {
             continue;
         };
         // The members are asked in turn: none may answer from the past.
-        let client = &clients[at % clients.len()];
+        let client = members.at(at);
         at += 1;
         let Some(response) = attempt(client.range(&key(&run, number))).await else {
             continue;
@@ -219,7 +264,7 @@ async fn attempt<T>(call: impl Future<Output = Result<T, Status>>) -> Option<T> 
 }
 
 /// Looks for all writes that were acknowledged.
-async fn look(clients: &[Client], run: &str, acknowledged: &[Written]) -> Result<Counts> {
+async fn look(members: &mut Members, run: &str, acknowledged: &[Written]) -> Result<Counts> {
     let began = Instant::now();
     let mut counts = Counts { writes: count(acknowledged.len()), ..Counts::default() };
     for page in acknowledged.chunks(usize::try_from(PAGE).context("a page is small")?) {
@@ -229,13 +274,13 @@ async fn look(clients: &[Client], run: &str, acknowledged: &[Written]) -> Result
         let there = loop {
             ensure!(began.elapsed() < LOOK_LIMIT, "no member answers the last look");
             let mut found = None;
-            for client in clients {
+            for at in 0..members.urls.len() {
                 let request = pb::RangeRequest {
                     key: key(run, first.number).into(),
                     range_end: key(run, last.number + 1).into(),
                     ..Default::default()
                 };
-                found = timeout(LOOK_LIMIT, client.kv().range(request)).await.ok();
+                found = timeout(LOOK_LIMIT, members.at(at).kv().range(request)).await.ok();
                 if found.as_ref().is_some_and(Result::is_ok) {
                     break;
                 }

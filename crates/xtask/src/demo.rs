@@ -32,6 +32,8 @@ to try.
 /// Where the RaftCluster of `manifests/examples/minimal.yaml` is made, and what it is called.
 const NAMESPACE: &str = "default";
 const NAME: &str = "demo";
+/// The kind that the operator looks after, as Kubernetes calls it.
+const KIND: &str = "raftclusters.raft.holdfast.dev";
 /// Where the operator is installed, and under which name.
 const RELEASE: &str = "holdfast-operator";
 const RELEASE_NAMESPACE: &str = "holdfast-system";
@@ -91,6 +93,8 @@ struct Demo {
     helm_options: Vec<String>,
     /// What the reader has to type before the commands that are shown.
     preamble: String,
+    /// What else can be tried there, and how all of it goes away.
+    postscript: String,
 }
 
 impl Demo {
@@ -105,6 +109,7 @@ impl Demo {
             kubectl,
             helm_options: vec!["--kube-context".to_owned(), context.to_owned()],
             preamble: format!("kubectl config use-context {context}"),
+            postscript: format!("cargo xtask demo --down --context {context}"),
         })
     }
 
@@ -121,6 +126,9 @@ impl Demo {
             kubectl: cluster.kubectl.clone(),
             preamble: format!("export KUBECONFIG={config}"),
             helm_options: vec!["--kubeconfig".to_owned(), config],
+            postscript: "cargo xtask cluster lose node-2    # and: cargo xtask cluster return \
+                         node-2\n  cargo xtask demo --down"
+                .to_owned(),
         })
     }
 
@@ -164,10 +172,8 @@ impl Demo {
         println!(
             "\nIt is yours. To try next:\n  {}\n  \
              kubectl get raftcluster {NAME} -o wide --watch\n  kubectl delete pod {NAME}-0\n  \
-             kubectl describe raftcluster {NAME}\n  \
-             cargo xtask cluster lose node-2    # and: cargo xtask cluster return node-2\n  \
-             cargo xtask demo --down",
-            self.preamble
+             kubectl describe raftcluster {NAME}\n  {}",
+            self.preamble, self.postscript
         );
         Ok(())
     }
@@ -175,12 +181,24 @@ impl Demo {
     /// Removes what was installed, from a Kubernetes that stays.
     fn remove(&self) -> Result<()> {
         step("demo: removing the cluster and the operator", || {
-            let kind = ["delete", "raftcluster", NAME, "--ignore-not-found", "--timeout=120s"];
-            self.ask(&kind)?;
+            let kind =
+                ["get", "customresourcedefinition", KIND, "--ignore-not-found", "-o", "name"];
+            let is_there = !self.ask(&kind)?.trim().is_empty();
+            if is_there {
+                let words = ["delete", "raftcluster", NAME, "--ignore-not-found", "--timeout=120s"];
+                self.ask(&words)?;
+            }
             let app = format!("raft.holdfast.dev/cluster={NAME}");
             self.ask(&["delete", "persistentvolumeclaims", "-l", &app])?;
             self.helm(&["uninstall", RELEASE, "--wait", "--ignore-not-found"])?;
-            self.ask(&["delete", "namespace", RELEASE_NAMESPACE, "--ignore-not-found"]).map(drop)
+            self.ask(&["delete", "namespace", RELEASE_NAMESPACE, "--ignore-not-found"])?;
+            // Helm keeps the kind, with which all clusters would go; only if there are none, it was
+            // for the demo.
+            if is_there && self.ask(&["get", "raftclusters", "-A", "-o", "name"])?.trim().is_empty()
+            {
+                self.ask(&["delete", "customresourcedefinition", KIND])?;
+            }
+            Ok(())
         })
     }
 

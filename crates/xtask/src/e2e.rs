@@ -7,6 +7,8 @@
 //! the order of the others.
 
 mod behaviour;
+mod certificates;
+mod certified;
 mod ground;
 mod helm;
 mod subject;
@@ -26,7 +28,8 @@ use crate::cluster::programs;
 use crate::cluster::run::step;
 use crate::cluster::{self, Cluster};
 use crate::command::CommandLine;
-use crate::e2e::behaviour::{BEHAVIOURS, Behaviour};
+use crate::e2e::behaviour::{BEHAVIOURS, Behaviour, Cost, Happens, Stage};
+use crate::e2e::certified::Scene;
 use crate::e2e::ground::Ground;
 use crate::e2e::helm::Helm;
 use crate::e2e::subject::{Keeper, Subject};
@@ -45,6 +48,7 @@ happens in earnest, while a client writes and reads. The result is in target/e2e
   --plain             a StatefulSet without the operator, and what can be done to that
   --store STORE       what keeps Kubernetes' own state: etcd (the default), or holdfast
   --if-possible       where no cluster can be started, say why, and succeed
+  --built             take the images in target/images as they are
   --keep              leave the cluster running
   --state DIRECTORY   where its files are (CACHE/cluster)
 
@@ -63,6 +67,7 @@ pub(crate) fn run(workspace: &Workspace, mut args: Args) -> Result<ExitCode> {
     let quick = args.take_switch("--quick");
     let keeper = if args.take_switch("--plain") { Keeper::StatefulSet } else { Keeper::Operator };
     let only_if_possible = args.take_switch("--if-possible");
+    let built = args.take_switch("--built");
     let keep = args.take_switch("--keep");
     let store = match args.take_text("--store")? {
         Some(name) => cluster::parse_store(&name)?,
@@ -85,7 +90,11 @@ pub(crate) fn run(workspace: &Workspace, mut args: Args) -> Result<ExitCode> {
         Keeper::StatefulSet => vec!["holdfast".to_owned()],
     };
     // Before a cluster is there: it would only take away from what builds.
-    let archives = image::build(workspace, &images, Speed::Fast)?;
+    let archives = if built {
+        image::archives(workspace, &images)?
+    } else {
+        image::build(workspace, &images, Speed::Fast)?
+    };
     let program = witness(workspace)?;
     let ground = Ground::prepare(workspace, &state, store)?;
     let cluster = Cluster::open(&state)?;
@@ -109,7 +118,10 @@ fn selected(names: &[String], quick: bool, keeper: Keeper) -> Result<Vec<&'stati
     Ok(BEHAVIOURS
         .iter()
         .filter(|one| names.is_empty() || names.iter().any(|name| name == one.name))
-        .filter(|one| one.is_quick || !quick)
+        .filter(|one| match one.cost {
+            Cost::Seconds => true,
+            Cost::Minutes => !quick,
+        })
         .filter(|one| keeper == Keeper::Operator || !one.needs_operator)
         .collect())
 }
@@ -142,6 +154,8 @@ impl Run<'_> {
         step("e2e: giving the images to the nodes", || self.cluster.load(archives))?;
         let subject = Subject {
             keeper: self.keeper,
+            name: subject::NAME,
+            tls: None,
             kubectl: self.cluster.kubectl.clone(),
             etcdctl: tools::path_or_build("etcdctl")?,
             helm: Helm::find(self.workspace, self.state, &self.cluster.kubectl)?,
@@ -171,28 +185,66 @@ impl Run<'_> {
 
     /// Makes the subject, and has everything happen to it.
     fn happen(&self, subject: &Subject, behaviours: &[&Behaviour]) -> Result<(Vec<Outcome>, Seen)> {
+        let mut outcomes = Vec::new();
+        let mut end = Seen::default();
+        let mut shared = Vec::new();
+        let mut own = Vec::new();
+        for behaviour in behaviours {
+            match behaviour.stage {
+                Stage::Shared(happens) => shared.push((behaviour, happens)),
+                Stage::Own(happens) => own.push((behaviour, happens)),
+            }
+        }
+        if !shared.is_empty() {
+            end = self.happen_to_one(subject, &shared, &mut outcomes)?;
+        }
+        for (behaviour, happens) in own {
+            subject.remove()?;
+            self.cluster.sweep()?;
+            let began = Instant::now();
+            let scene = Scene {
+                subject,
+                state: self.state,
+                program: self.program,
+                directory: self.workspace.target.join("e2e").join("papers"),
+            };
+            let seen = step(&format!("e2e: {}", behaviour.name), || happens(&scene))?;
+            eprintln!("e2e: {}: longest gap {} ms", behaviour.name, seen.longest_gap_ms);
+            end.writes += seen.writes;
+            end.lost += seen.lost;
+            outcomes.push(Outcome { name: behaviour.name, took: began.elapsed(), seen });
+        }
+        Ok((outcomes, end))
+    }
+
+    /// What happens to one cluster, one behaviour after the other.
+    fn happen_to_one(
+        &self,
+        subject: &Subject,
+        behaviours: &[(&&Behaviour, Happens)],
+        outcomes: &mut Vec<Outcome>,
+    ) -> Result<Seen> {
         let began = Instant::now();
         step("e2e: created", || {
             subject.create()?;
             subject.wait_until_whole(3, &Default::default(), behaviour::LIMIT)
         })?;
-        let mut outcomes =
-            vec![Outcome { name: "created", took: began.elapsed(), seen: Seen::default() }];
-        let mut witness = Witness::start(self.program, self.state, &Subject::urls())?;
+        outcomes.push(Outcome { name: "created", took: began.elapsed(), seen: Seen::default() });
+        let urls = subject.urls(subject::MEMBERS_MAX);
+        let mut witness = Witness::start(self.program, self.state, &urls, None)?;
         // It finds the members first.
         std::thread::sleep(Duration::from_secs(2));
         witness.mark("started")?;
-        for behaviour in behaviours {
+        for (behaviour, happens) in behaviours {
             let began = Instant::now();
             let what = format!("e2e: {}", behaviour.name);
-            step(&what, || (behaviour.run)(subject, self.cluster))?;
+            step(&what, || happens(subject, self.cluster))?;
             let took = began.elapsed();
             let seen = witness.mark(behaviour.name)?;
             eprintln!("e2e: {}: longest gap {} ms", behaviour.name, seen.longest_gap_ms);
             outcomes.push(Outcome { name: behaviour.name, took, seen });
         }
-        let end = step("e2e: looking for every write", || witness.end())?;
-        Ok((outcomes, end))
+        step("e2e: looking for every write", || witness.end())
     }
 }
 

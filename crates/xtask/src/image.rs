@@ -93,13 +93,21 @@ pub(crate) fn build(workspace: &Workspace, names: &[String], speed: Speed) -> Re
             build_binary(workspace, binary, speed)
         })?;
         ensure_static(&program)?;
-        let directory = workspace.target.join("images");
         let name = format!("{REPOSITORY}/{}:{}", binary.name, env!("CARGO_PKG_VERSION"));
-        let archive = directory.join(format!("{}.tar", binary.name));
+        let archive = place(workspace, binary);
         write(&program, &name, binary.name, &archive)?;
         archives.push(archive);
     }
     Ok(archives)
+}
+
+/// The archives of the images named, or of all, as they were built before.
+pub(crate) fn archives(workspace: &Workspace, names: &[String]) -> Result<Vec<PathBuf>> {
+    Ok(selected(names)?.into_iter().map(|binary| place(workspace, binary)).collect())
+}
+
+fn place(workspace: &Workspace, binary: Binary) -> PathBuf {
+    workspace.target.join("images").join(format!("{}.tar", binary.name))
 }
 
 /// Builds the server as it is in its image, quickly, and returns its path.

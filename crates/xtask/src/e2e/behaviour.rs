@@ -8,8 +8,11 @@ use anyhow::{Context, Result, ensure};
 
 use crate::cluster::Cluster;
 use crate::cluster::run::wait_for;
+use crate::e2e::certificates;
+use crate::e2e::certified::Scene;
 use crate::e2e::helm;
 use crate::e2e::subject::{NAME, NAMESPACE, Subject, ensure_members};
+use crate::e2e::witness::Seen;
 
 /// How long the cluster may take to be whole again.
 pub(super) const LIMIT: Duration = Duration::from_secs(120);
@@ -27,50 +30,101 @@ pub(super) struct Behaviour {
     pub(super) what: &'static str,
     /// Whether nobody but the operator would do it.
     pub(super) needs_operator: bool,
-    /// Whether it takes seconds rather than minutes.
-    pub(super) is_quick: bool,
-    pub(super) run: fn(&Subject, &Cluster) -> Result<()>,
+    pub(super) cost: Cost,
+    pub(super) stage: Stage,
+}
+
+/// How long a behaviour takes, and so, when it is run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cost {
+    /// Also where little time is to be taken.
+    Seconds,
+    /// If all are run.
+    Minutes,
+}
+
+/// Happens to a cluster that is there.
+pub(super) type Happens = fn(&Subject, &Cluster) -> Result<()>;
+
+/// What a behaviour happens to.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Stage {
+    /// The cluster that many of them share.
+    Shared(Happens),
+    /// A cluster that it makes for itself, with a client.
+    Own(fn(&Scene<'_>) -> Result<Seen>),
 }
 
 /// All of them, in the order in which they are run.
 pub(super) const BEHAVIOURS: &[Behaviour] = &[
-    common("follower-deleted", "the pod of a follower is deleted", true, follower_deleted),
-    common("leader-deleted", "the pod of the leader is deleted", true, leader_deleted),
-    operators("rolled", "all pods change, one after the other", true, rolled),
-    operators("bad-image", "an image that is not there, and back", false, bad_image),
-    operators("scaled", "three members become five, and three again", true, scaled),
+    common("follower-deleted", "the pod of a follower is deleted", Cost::Seconds, follower_deleted),
+    common("leader-deleted", "the pod of the leader is deleted", Cost::Seconds, leader_deleted),
+    operators("rolled", "all pods change, one after the other", Cost::Seconds, rolled),
+    operators("bad-image", "an image that is not there, and back", Cost::Minutes, bad_image),
+    operators("scaled", "three members become five, and three again", Cost::Seconds, scaled),
     operators(
         "operator-killed",
         "the same, and the operator is killed all the time",
-        false,
+        Cost::Minutes,
         killed,
     ),
-    common("node-cut", "the node of the leader loses its network, and has it back", true, node_cut),
-    common("node-lost", "a node fails, and starts again", false, node_lost),
-    operators("disk-lost", "a node fails, and its volumes are lost with it", false, disk_lost),
-    common("quorum-lost", "two of three nodes fail, and start again", false, quorum_lost),
-    common("all-deleted", "all pods are deleted at once", true, all_deleted),
-    operators("reinstalled", "the operator is removed, and comes back by Helm", true, reinstalled),
-    operators("hibernated", "no members, and back", false, hibernated),
-    operators("recreated", "deleted, and made again over its volumes", false, recreated),
+    common(
+        "node-cut",
+        "the node of the leader loses its network, and has it back",
+        Cost::Seconds,
+        node_cut,
+    ),
+    common("node-lost", "a node fails, and starts again", Cost::Minutes, node_lost),
+    operators(
+        "disk-lost",
+        "a node fails, and its volumes are lost with it",
+        Cost::Minutes,
+        disk_lost,
+    ),
+    common("quorum-lost", "two of three nodes fail, and start again", Cost::Minutes, quorum_lost),
+    common("all-deleted", "all pods are deleted at once", Cost::Seconds, all_deleted),
+    operators(
+        "reinstalled",
+        "the operator is removed, and comes back by Helm",
+        Cost::Seconds,
+        reinstalled,
+    ),
+    operators("hibernated", "no members, and back", Cost::Minutes, hibernated),
+    operators("recreated", "deleted, and made again over its volumes", Cost::Minutes, recreated),
+    certified(
+        "certificates-renewed",
+        "certificates of the operator are renewed before they expire, and when they are deleted",
+        Cost::Minutes,
+        certificates::renewed,
+    ),
+    certified(
+        "secret-replaced",
+        "certificates come from a Secret, and somebody puts others there",
+        Cost::Minutes,
+        certificates::replaced,
+    ),
 ];
 
-const fn common(
-    name: &'static str,
-    what: &'static str,
-    is_quick: bool,
-    run: fn(&Subject, &Cluster) -> Result<()>,
-) -> Behaviour {
-    Behaviour { name, what, needs_operator: false, is_quick, run }
+const fn common(name: &'static str, what: &'static str, cost: Cost, happens: Happens) -> Behaviour {
+    Behaviour { name, what, needs_operator: false, cost, stage: Stage::Shared(happens) }
 }
 
 const fn operators(
     name: &'static str,
     what: &'static str,
-    is_quick: bool,
-    run: fn(&Subject, &Cluster) -> Result<()>,
+    cost: Cost,
+    happens: Happens,
 ) -> Behaviour {
-    Behaviour { name, what, needs_operator: true, is_quick, run }
+    Behaviour { name, what, needs_operator: true, cost, stage: Stage::Shared(happens) }
+}
+
+const fn certified(
+    name: &'static str,
+    what: &'static str,
+    cost: Cost,
+    happens: fn(&Scene<'_>) -> Result<Seen>,
+) -> Behaviour {
+    Behaviour { name, what, needs_operator: true, cost, stage: Stage::Own(happens) }
 }
 
 fn whole(subject: &Subject) -> Result<()> {
@@ -188,9 +242,8 @@ fn node_lost(subject: &Subject, cluster: &Cluster) -> Result<()> {
 
 fn disk_lost(subject: &Subject, cluster: &Cluster) -> Result<()> {
     let before = subject.pods()?;
-    let pod = subject.follower()?;
+    let (pod, node) = alone_on_its_node(subject, &before)?;
     let uid = before.get(&pod).context("it is one of the pods")?.clone();
-    let node = subject.node_of(&pod)?;
     cluster.lose(&node, true)?;
     // Kubernetes lets go of a pod only when its node is.
     subject.kubectl.must(&["delete", "node", &node])?;
@@ -198,6 +251,25 @@ fn disk_lost(subject: &Subject, cluster: &Cluster) -> Result<()> {
     let result = subject.wait_until_whole(3, &gone, ROLL_LIMIT);
     cluster.bring_back(&node)?;
     result
+}
+
+/// A pod, and its node, on which there is no other one: the others are a quorum without it. One
+/// that does not lead, if there is one.
+fn alone_on_its_node(
+    subject: &Subject,
+    pods: &BTreeMap<String, String>,
+) -> Result<(String, String)> {
+    let mut on: BTreeMap<String, Vec<&String>> = BTreeMap::new();
+    for pod in pods.keys() {
+        on.entry(subject.node_of(pod)?).or_default().push(pod);
+    }
+    let leader = subject.leader()?;
+    let alone = on.into_iter().filter_map(|(node, pods)| match *pods {
+        [pod] => Some((pod.clone(), node)),
+        _ => None,
+    });
+    let found = alone.min_by_key(|(pod, _)| *pod == leader);
+    found.context("all pods are on one node; no node can be lost without the quorum")
 }
 
 fn quorum_lost(subject: &Subject, cluster: &Cluster) -> Result<()> {

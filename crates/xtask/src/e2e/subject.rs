@@ -18,7 +18,7 @@ pub(super) const NAME: &str = "subject";
 /// The kind that the operator looks after, as Kubernetes calls it.
 const KIND: &str = "raftclusters.raft.holdfast.dev";
 /// Members of the largest cluster that is made.
-const MEMBERS_MAX: u32 = 5;
+pub(super) const MEMBERS_MAX: u32 = 5;
 
 /// What looks after the members.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,27 +33,35 @@ pub(super) enum Keeper {
 #[derive(Clone, Debug)]
 pub(super) struct Subject {
     pub(super) keeper: Keeper,
+    /// Its name.
+    pub(super) name: &'static str,
+    /// What its `spec.tls` is, on one line of YAML. `None` if clients need no certificates.
+    pub(super) tls: Option<String>,
     pub(super) kubectl: Kubectl,
     pub(super) etcdctl: PathBuf,
     pub(super) helm: Helm,
 }
 
 impl Subject {
-    /// The URLs of all members that there may be, in the cluster's own names.
-    pub(super) fn urls() -> Vec<String> {
-        let host = |ordinal| {
-            format!("http://{NAME}-{ordinal}.{NAME}-peers.{NAMESPACE}.svc.cluster.local:2379")
-        };
-        (0..MEMBERS_MAX).map(host).collect()
+    /// The URLs of so many members, in the cluster's own names.
+    pub(super) fn urls(&self, members: u32) -> Vec<String> {
+        let (scheme, name) = (if self.tls.is_some() { "https" } else { "http" }, self.name);
+        let host = |ordinal| format!("{name}-{ordinal}.{name}-peers.{NAMESPACE}.svc.cluster.local");
+        (0..members).map(|ordinal| format!("{scheme}://{}:2379", host(ordinal))).collect()
     }
 
     /// Makes the namespace, which admits only what is restricted, and the cluster.
     pub(super) fn create(&self) -> Result<()> {
-        self.kubectl.apply(&namespace())?;
+        self.make_namespace()?;
         self.kubectl.apply(&match self.keeper {
-            Keeper::Operator => raft_cluster(),
+            Keeper::Operator => self.raft_cluster(),
             Keeper::StatefulSet => stateful_set(),
         })
+    }
+
+    /// Makes the namespace.
+    pub(super) fn make_namespace(&self) -> Result<()> {
+        self.kubectl.apply(&namespace())
     }
 
     /// Runs kubectl in the namespace.
@@ -63,7 +71,7 @@ impl Subject {
 
     /// Changes the RaftCluster.
     pub(super) fn patch(&self, patch: &str) -> Result<()> {
-        self.ask(&["patch", "raftcluster", NAME, "--type=merge", "-p", patch]).map(drop)
+        self.ask(&["patch", "raftcluster", self.name, "--type=merge", "-p", patch]).map(drop)
     }
 
     /// The UIDs of pods by their names.
@@ -73,7 +81,7 @@ impl Subject {
         Ok(text
             .lines()
             .filter_map(|line| line.split_once(' '))
-            .filter(|(name, _)| name.starts_with(&format!("{NAME}-")))
+            .filter(|(name, _)| name.starts_with(&format!("{}-", self.name)))
             .map(|(name, uid)| (name.to_owned(), uid.to_owned()))
             .collect())
     }
@@ -144,7 +152,7 @@ impl Subject {
             Keeper::Operator => "raftcluster",
             Keeper::StatefulSet => "statefulset",
         };
-        let text = self.ask(&["get", kind, NAME, "-o", "json"])?;
+        let text = self.ask(&["get", kind, self.name, "-o", "json"])?;
         let object: Value = serde_json::from_str(&text).context("kubectl prints JSON")?;
         let status = &object["status"];
         let is_current = status["observedGeneration"] == object["metadata"]["generation"];
@@ -170,27 +178,17 @@ impl Subject {
         let words = ["delete", "namespace", NAMESPACE, "--timeout=90s", "--ignore-not-found"];
         self.kubectl.must(&words).map(drop)
     }
-}
 
-fn namespace() -> String {
-    format!(
-        "apiVersion: v1
-kind: Namespace
-metadata:
-  name: {NAMESPACE}
-  labels:
-    pod-security.kubernetes.io/enforce: restricted
-"
-    )
-}
-
-/// Small, and without certificates for clients, so that any client can look into it.
-fn raft_cluster() -> String {
-    format!(
-        "apiVersion: raft.holdfast.dev/v1alpha1
+    /// Small, and unless something else is said, without certificates for clients, so that any
+    /// client can look into it.
+    fn raft_cluster(&self) -> String {
+        let Subject { name, tls, .. } = self;
+        let tls = tls.as_deref().unwrap_or("{client: {disabled: {}}}");
+        format!(
+            "apiVersion: raft.holdfast.dev/v1alpha1
 kind: RaftCluster
 metadata:
-  name: {NAME}
+  name: {name}
   namespace: {NAMESPACE}
 spec:
   replicas: 3
@@ -201,13 +199,24 @@ spec:
   resources:
     requests: {{cpu: 20m, memory: 64Mi}}
     limits: {{memory: 512Mi}}
-  tls:
-    client:
-      disabled: {{}}
+  tls: {tls}
   repair:
     replaceAfterSeconds: 30
   update:
     stabilizationSeconds: 5
+"
+        )
+    }
+}
+
+fn namespace() -> String {
+    format!(
+        "apiVersion: v1
+kind: Namespace
+metadata:
+  name: {NAMESPACE}
+  labels:
+    pod-security.kubernetes.io/enforce: restricted
 "
     )
 }

@@ -1,5 +1,6 @@
 //! The client that writes and reads while things happen to the cluster.
 
+use std::ffi::OsStr;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
@@ -33,8 +34,14 @@ pub(super) struct Seen {
 }
 
 impl Witness {
-    /// Starts it with the members at `urls`, whose names the cluster resolves.
-    pub(super) fn start(program: &Path, state: &State, urls: &[String]) -> Result<Witness> {
+    /// Starts it with the members at `urls`, whose names the cluster resolves, and with the
+    /// certificates in a directory, if they are needed.
+    pub(super) fn start(
+        program: &Path,
+        state: &State,
+        urls: &[String],
+        certificates: Option<&Path>,
+    ) -> Result<Witness> {
         // Only it sees names as a pod does: the file lies over the host's in a mount namespace.
         let names = state.path("resolv.conf");
         std::fs::write(&names, format!("nameserver {HOST_ADDRESS}\noptions timeout:1\n"))
@@ -44,6 +51,9 @@ impl Witness {
             .args(["--mount", "sh", "-c", script, "sh"])
             .arg(&names)
             .arg(program)
+            .args(
+                certificates.iter().flat_map(|path| [OsStr::new("--certificates"), path.as_ref()]),
+            )
             .args(urls)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
