@@ -12,6 +12,7 @@ mod certified;
 mod ground;
 mod helm;
 mod subject;
+mod upgraded;
 mod witness;
 
 use std::fs;
@@ -204,7 +205,9 @@ impl Run<'_> {
             let began = Instant::now();
             let scene = Scene {
                 subject,
+                workspace: self.workspace,
                 state: self.state,
+                cluster: self.cluster,
                 program: self.program,
                 directory: self.workspace.target.join("e2e").join("papers"),
             };

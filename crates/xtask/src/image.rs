@@ -106,6 +106,18 @@ pub(crate) fn archives(workspace: &Workspace, names: &[String]) -> Result<Vec<Pa
     Ok(selected(names)?.into_iter().map(|binary| place(workspace, binary)).collect())
 }
 
+/// All images, of what was built last, under the name of another version.
+pub(crate) fn renamed(workspace: &Workspace, version: &str) -> Result<Vec<PathBuf>> {
+    let mut archives = Vec::new();
+    for binary in BINARIES {
+        let program = workspace.target.join(TARGET).join("release").join(binary.name);
+        let archive = place(workspace, binary).with_extension(format!("{version}.tar"));
+        write(&program, &format!("{REPOSITORY}/{}:{version}", binary.name), binary.name, &archive)?;
+        archives.push(archive);
+    }
+    Ok(archives)
+}
+
 fn place(workspace: &Workspace, binary: Binary) -> PathBuf {
     workspace.target.join("images").join(format!("{}.tar", binary.name))
 }

@@ -12,12 +12,13 @@ use crate::e2e::certificates;
 use crate::e2e::certified::Scene;
 use crate::e2e::helm;
 use crate::e2e::subject::{NAME, NAMESPACE, Subject, ensure_members};
+use crate::e2e::upgraded;
 use crate::e2e::witness::Seen;
 
 /// How long the cluster may take to be whole again.
 pub(super) const LIMIT: Duration = Duration::from_secs(120);
 /// What a change of all pods may take.
-const ROLL_LIMIT: Duration = Duration::from_secs(300);
+pub(super) const ROLL_LIMIT: Duration = Duration::from_secs(300);
 /// How often the operator is killed while it works.
 const KILL_EVERY: Duration = Duration::from_secs(3);
 /// How long a node is away until Kubernetes has noticed.
@@ -102,6 +103,12 @@ pub(super) const BEHAVIOURS: &[Behaviour] = &[
         "certificates come from a Secret, and somebody puts others there",
         Cost::Minutes,
         certificates::replaced,
+    ),
+    certified(
+        "upgraded",
+        "the operator is upgraded by Helm and taken back, and then its cluster is upgraded",
+        Cost::Minutes,
+        upgraded::upgraded,
     ),
 ];
 

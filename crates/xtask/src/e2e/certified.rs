@@ -9,11 +9,13 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 
+use crate::cluster::Cluster;
 use crate::cluster::layout::State;
 use crate::cluster::run::wait_for;
 use crate::e2e::behaviour::LIMIT;
 use crate::e2e::subject::{NAME, NAMESPACE, Subject};
 use crate::e2e::witness::{Seen, Witness};
+use crate::workspace::Workspace;
 
 /// Within this time, every node has shown every pod a changed Secret, and every pod has read it.
 const SPREAD_LIMIT: Duration = Duration::from_secs(150);
@@ -24,7 +26,9 @@ const FILES: [&str; 3] = ["ca.crt", "tls.crt", "tls.key"];
 pub(super) struct Scene<'a> {
     /// The cluster that others share, which is not there now.
     pub(super) subject: &'a Subject,
+    pub(super) workspace: &'a Workspace,
     pub(super) state: &'a State,
+    pub(super) cluster: &'a Cluster,
     /// The witness.
     pub(super) program: &'a std::path::Path,
     /// Where the certificates of clients are put.
@@ -149,8 +153,8 @@ fn first(text: &str) -> String {
     lines.skip(1).take_while(|line| !line.starts_with("-----END")).map(str::trim).collect()
 }
 
-/// What a client has of its Secret: a directory for each version, and a link to the newest, as a pod
-/// would have it.
+/// What a client has of its Secret: a directory for each version, and a link to the newest, as a
+/// pod would have it.
 struct Papers {
     directory: PathBuf,
     secret: String,

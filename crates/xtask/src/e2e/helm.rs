@@ -1,6 +1,6 @@
 //! The operator, installed as people install it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
@@ -25,8 +25,8 @@ metadata:
 /// Helm, and the chart.
 #[derive(Clone, Debug)]
 pub(super) struct Helm {
-    program: PathBuf,
-    chart: PathBuf,
+    pub(super) program: PathBuf,
+    pub(super) chart: PathBuf,
     config: PathBuf,
     kubectl: Kubectl,
 }
@@ -45,16 +45,26 @@ impl Helm {
     /// Installs or upgrades the operator. One that is there from before starts again, as its image
     /// may be another one under the same name.
     pub(super) fn install(&self) -> Result<()> {
+        self.install_from(&self.chart)
+    }
+
+    /// The same from another chart.
+    pub(super) fn install_from(&self, chart: &Path) -> Result<()> {
         self.kubectl.apply(NAMESPACE_YAML)?;
         let deployment = format!("deployment/{RELEASE}");
         let was_there = self.ask(&["get", &deployment]).is_ok();
-        let chart = self.chart.display().to_string();
+        let chart = chart.display().to_string();
         self.run(&["upgrade", "--install", RELEASE, &chart, "--wait", "--timeout", LIMIT])?;
         if was_there {
             self.ask(&["rollout", "restart", &deployment])?;
             self.ask(&["rollout", "status", &deployment, &format!("--timeout={LIMIT}")])?;
         }
         Ok(())
+    }
+
+    /// Goes back to what was installed before.
+    pub(super) fn roll_back(&self) -> Result<()> {
+        self.run(&["rollback", RELEASE, "--wait", "--timeout", LIMIT])
     }
 
     /// Removes the operator. The kind and the clusters stay.
