@@ -61,7 +61,7 @@ pub(crate) fn run(workspace: &Workspace, mut args: Args) -> Result<ExitCode> {
     if args.take_switch("--help") {
         print!("{HELP}");
         for behaviour in BEHAVIOURS {
-            println!("  {:<20}{}", behaviour.name, behaviour.what);
+            println!("  {:<22}{}", behaviour.name, behaviour.what);
         }
         return Ok(ExitCode::SUCCESS);
     }
