@@ -112,6 +112,12 @@ impl Outline {
             hosts: noted("hosts"),
         })
     }
+
+    /// The life of the certificate in it, if there is one.
+    #[must_use]
+    pub fn leaf(&self) -> Option<Validity> {
+        self.leaf
+    }
 }
 
 /// Returns what there is for an audience.

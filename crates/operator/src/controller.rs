@@ -28,7 +28,7 @@ use crate::metrics::{Metrics, Refusal};
 use crate::names::{MANAGER, Site};
 use crate::observe::observe;
 use crate::pace::{Paces, Setback};
-use crate::plan::{Event, Follows, Severity, plan};
+use crate::plan::{Event, EventReason, Follows, Severity, plan};
 
 /// After a step, Kubernetes tells us within this time what came of it.
 const AFTER_STEP: Duration = Duration::from_millis(50);
@@ -177,7 +177,22 @@ async fn reconcile(cluster: Arc<RaftCluster>, context: Arc<Context>) -> Result<A
     let started = Instant::now();
     let outcome = look_after(&cluster, &context).await;
     context.metrics.reconciled(started.elapsed());
+    if let Err(failure) = &outcome
+        && failure.passes().is_none()
+    {
+        // Who edits the cluster sees its events, and not the operator's log.
+        publish(&context, &cluster, &[failed(failure)], Follows::Status).await;
+    }
     outcome
+}
+
+fn failed(failure: &Failure) -> Event {
+    Event {
+        reason: EventReason::ReconcileFailed,
+        severity: Severity::Warning,
+        message: format!("{failure}; it is tried again"),
+        follows: Follows::Status,
+    }
 }
 
 async fn look_after(cluster: &RaftCluster, context: &Context) -> Result<Action, Failure> {

@@ -19,7 +19,7 @@ use crate::children;
 use crate::crd::RaftCluster;
 use crate::members::{Dialer, Member};
 use crate::names::{Site, Source, source};
-use crate::plan::certificate::{Audience, CertificatesSeen};
+use crate::plan::certificate::{Audience, CertificatesSeen, Validity};
 use crate::plan::id::{Ordinal, Uid};
 use crate::plan::observed::{ChildSeen, ClusterSeen, Observed};
 use crate::plan::step::Child;
@@ -71,6 +71,7 @@ pub async fn observe(
         pods: pods.seen,
         volumes: volumes::look(caches, site),
         certificates: certificates_seen(caches, cluster, site),
+        issued: issued_seen(caches, cluster, site),
         told,
     };
     Ok(View { observed, wanted, wanted_pods, members: pods.members })
@@ -130,4 +131,22 @@ fn certificates_seen(caches: &Caches, cluster: &RaftCluster, site: &Site) -> Cer
         (audience, certificates::seen(site, audience, authority.as_ref(), leaf.as_ref()))
     })
     .collect()
+}
+
+fn issued_seen(
+    caches: &Caches,
+    cluster: &RaftCluster,
+    site: &Site,
+) -> BTreeMap<Audience, Option<Validity>> {
+    let audiences = [Audience::Peer, Audience::Client].into_iter();
+    let issued = audiences.filter(|audience| match source(cluster, *audience) {
+        Source::Issuer(_) => true,
+        Source::Auto | Source::Secret(_) | Source::Off => false,
+    });
+    issued
+        .map(|audience| {
+            let leaf = caches.secrets.get(site, &site.leaf_secret(audience));
+            (audience, leaf.and_then(|leaf| leaf.leaf()))
+        })
+        .collect()
 }

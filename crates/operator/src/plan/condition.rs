@@ -287,11 +287,26 @@ fn tls(view: &View<'_>) -> Verdict {
     if certificates.values().any(|seen| seen.leaf.is_none()) {
         return no(Reason::Missing, "certificates are to be made");
     }
-    match certificate::first_to_expire(certificates) {
+    let issued = &view.seen.issued;
+    if issued.values().any(Option::is_none) {
+        let text = "cert-manager has not issued the certificates: its Certificate objects say why";
+        return no(Reason::Missing, text);
+    }
+    let ends = issued.values().flatten().map(|validity| validity.not_after);
+    match ends.chain(certificate::first_to_expire(certificates)).min() {
         Some(end) if end.duration_since(view.seen.now) <= EXPIRY => {
             no(Reason::Expiring, "a certificate expires within a day")
         }
-        Some(_) | None => yes(Reason::Valid, "certificates are valid"),
+        Some(_) | None => yes(Reason::Valid, valid(view)),
+    }
+}
+
+fn valid(view: &View<'_>) -> &'static str {
+    let is_given = |source: &TlsSource| source.secret_ref.is_some();
+    if is_given(&view.spec.tls.client) || is_given(&view.spec.tls.peer) {
+        "certificates come from Secrets that were given; whoever made those watches their lives"
+    } else {
+        "certificates are valid"
     }
 }
 

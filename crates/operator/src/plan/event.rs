@@ -76,6 +76,8 @@ pub enum EventReason {
     CertificateExpiring,
     /// Something was asked for that would harm, and is not done.
     RefusedUnsafeAction,
+    /// The operator could not look, or not do what was to be done.
+    ReconcileFailed,
 }
 
 impl EventReason {
@@ -103,6 +105,7 @@ impl EventReason {
             EventReason::LearnerStuck => "LearnerStuck",
             EventReason::CertificateExpiring => "CertificateExpiring",
             EventReason::RefusedUnsafeAction => "RefusedUnsafeAction",
+            EventReason::ReconcileFailed => "ReconcileFailed",
         }
     }
 }

@@ -9,7 +9,7 @@ use std::hash::{DefaultHasher, Hash, Hasher as _};
 
 use k8s_openapi::jiff::Timestamp;
 
-use super::certificate::CertificatesSeen;
+use super::certificate::{Audience, CertificatesSeen, Validity};
 use super::id::{ClusterId, MemberId, Ordinal, Uid};
 use super::step::Child;
 use crate::crd::RaftClusterStatus;
@@ -38,6 +38,8 @@ pub struct Observed {
     pub volumes: BTreeMap<Ordinal, VolumeSeen>,
     /// Certificates that the operator makes.
     pub certificates: CertificatesSeen,
+    /// The lives of the certificates that cert-manager makes. `None` while there is none.
+    pub issued: BTreeMap<Audience, Option<Validity>>,
     /// What the members tell. `None` if no leader confirmed it just now.
     pub told: Option<Told>,
 }
@@ -51,7 +53,7 @@ impl Observed {
         self.cluster.generation.hash(&mut hasher);
         (&self.wanted, &self.wanted_pods).hash(&mut hasher);
         (&self.children, &self.budget, &self.stateful_set).hash(&mut hasher);
-        (&self.pods, &self.volumes, &self.certificates).hash(&mut hasher);
+        (&self.pods, &self.volumes, &self.certificates, &self.issued).hash(&mut hasher);
         self.told.is_some().hash(&mut hasher);
         hasher.finish()
     }

@@ -141,8 +141,9 @@ fn volumes(view: &View<'_>) -> VolumeStatus {
 fn certificates(view: &View<'_>) -> CertificateTimes {
     let of = |audience: Audience| view.seen.certificates.get(&audience);
     let leaf = |audience: Audience| {
-        let leaf = of(audience)?.leaf.as_ref()?;
-        Some(Time(leaf.validity.not_after))
+        let own = || of(audience)?.leaf.as_ref().map(|leaf| leaf.validity);
+        let issued = view.seen.issued.get(&audience).copied().flatten();
+        Some(Time(issued.or_else(own)?.not_after))
     };
     let newest = view.seen.certificates.values().filter_map(|seen| seen.authorities.last());
     CertificateTimes {

@@ -153,6 +153,7 @@ impl World {
             pods,
             volumes: cache.volumes.clone(),
             certificates: BTreeMap::new(),
+            issued: BTreeMap::new(),
             told: self.told(),
         })
     }

@@ -9,6 +9,7 @@ use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use operator::crd::{
     ConditionStatus, ConditionType, RaftClusterSpec, RaftClusterStatus, Retention, UpdateStrategy,
 };
+use operator::plan::certificate::{Audience, Validity};
 use operator::plan::id::{ClusterId, MemberId, Ordinal, Uid};
 use operator::plan::observed::{
     Admission, BudgetSeen, ChildSeen, ClusterSeen, Health, Home, Mark, MemberSeen, Observed,
@@ -63,6 +64,7 @@ impl Stage {
             pods: BTreeMap::new(),
             volumes: BTreeMap::new(),
             certificates: BTreeMap::new(),
+            issued: BTreeMap::new(),
             told: None,
         };
         Stage { spec: RaftClusterSpec::default(), seen, silenced: None }
@@ -232,6 +234,17 @@ impl Stage {
             .then(|| BudgetSeen { uid: Uid("b".to_owned()), available_min: replicas / 2 + 1 });
     }
 
+    /// cert-manager makes the certificates, and this is what there is: nothing, or one that ends in
+    /// so many hours.
+    fn issued(&mut self, word: &str) {
+        let now = self.seen.now;
+        let life = (word != "nothing").then(|| Validity {
+            not_before: now,
+            not_after: now + SignedDuration::from_hours(word.parse().unwrap()),
+        });
+        self.seen.issued = [(Audience::Peer, life), (Audience::Client, life)].into();
+    }
+
     /// The budget says that so many pods must stay.
     fn budget(&mut self, available_min: u32) {
         self.seen.budget = Some(BudgetSeen { uid: Uid("b".to_owned()), available_min });
@@ -325,6 +338,7 @@ impl Runner for Stage {
                 }
             }
             "change" => self.seen.wanted_pods = first.to_owned(),
+            "issued" => self.issued(first),
             "forget" => self.seen.cluster.status = RaftClusterStatus::default(),
             "delete" => self.seen.cluster.is_deleting = true,
             "no-objects" => {
